@@ -1,0 +1,133 @@
+"""The shape of a model and the three published sizes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from hicmae.errors import ConfigError
+
+Size = Literal["tiny", "small", "base"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Everything that fixes the shape of a pre-training or recognition model.
+
+    Layers are counted from one, as in the paper.
+
+    Attributes:
+        width: Width of the encoders' tokens, C.
+        heads: Attention heads of encoders and fusion encoder; must divide `width`.
+        depth: Layers of each modality's encoder.
+        fusion_depth: Layers of the fusion encoder.
+        mlp_ratio: Hidden width of every MLP in units of its block's width.
+        decoder_width: Width of the decoders' tokens, D.
+        decoder_heads: Attention heads of the decoders; must divide `decoder_width`.
+        decoder_depth: Layers of each decoder. One layer per skip connection is a cross block;
+            the others are self-attention blocks and come first.
+        skip_layers: Encoder layers that feed the decoder through hierarchical skip connections.
+        contrast_layers: Encoder layers contrasted between the modalities.
+        image_size: Height and width of a frame in pixels.
+        num_frames: Frames of a clip.
+        tubelet_size: Frames of one video token.
+        patch_size: Height and width of a video token in pixels, and the side of an audio token.
+        audio_frames: Rows of the spectrogram (10 ms each).
+        mel_bins: Columns of the spectrogram.
+    """
+
+    width: int = 512
+    heads: int = 8
+    depth: int = 10
+    fusion_depth: int = 2
+    mlp_ratio: float = 4.0
+    decoder_width: int = 384
+    decoder_heads: int = 6
+    decoder_depth: int = 4
+    skip_layers: tuple[int, ...] = (4, 7, 10)
+    contrast_layers: tuple[int, ...] = (4, 7, 10)
+    image_size: int = 160
+    num_frames: int = 16
+    tubelet_size: int = 2
+    patch_size: int = 16
+    audio_frames: int = 256
+    mel_bins: int = 128
+
+    def __post_init__(self) -> None:
+        _require_division(self.width, self.heads, "width", "heads")
+        _require_division(self.decoder_width, self.decoder_heads, "decoder_width", "decoder_heads")
+        _require_division(self.num_frames, self.tubelet_size, "num_frames", "tubelet_size")
+        for extent in ("image_size", "audio_frames", "mel_bins"):
+            _require_division(getattr(self, extent), self.patch_size, extent, "patch_size")
+        for option in ("skip_layers", "contrast_layers"):
+            object.__setattr__(self, option, tuple(sorted(getattr(self, option))))
+
+    @property
+    def video_grid(self) -> tuple[int, int, int]:
+        """Video tokens along time, height and width."""
+        side = self.image_size // self.patch_size
+        return self.num_frames // self.tubelet_size, side, side
+
+    @property
+    def audio_grid(self) -> tuple[int, int]:
+        """Audio tokens along time and frequency."""
+        return self.audio_frames // self.patch_size, self.mel_bins // self.patch_size
+
+    def check_pretraining(self) -> None:
+        """Checks what pre-training asks for beyond recognition.
+
+        Raises:
+            ConfigError: A tapped layer does not exist, or the decoder has too few layers.
+        """
+        for option in ("skip_layers", "contrast_layers"):
+            layers = getattr(self, option)
+            if any(not 1 <= layer <= self.depth for layer in layers):
+                raise ConfigError(
+                    f"{option} {list(layers)} names layers outside 1 to {self.depth}: "
+                    f"choose layers of the encoder, or raise depth."
+                )
+        if len(self.skip_layers) >= self.decoder_depth:
+            raise ConfigError(
+                f"decoder_depth {self.decoder_depth} leaves no room for {len(self.skip_layers)} "
+                f"skip_layers: it must be at least {len(self.skip_layers) + 1}."
+            )
+
+    @classmethod
+    def of_size(cls, size: Size, **changes: Any) -> Architecture:
+        """The published architecture of a size, with single fields changed.
+
+        Args:
+            size: "tiny", "small" or "base".
+            **changes: Fields that differ from the published ones.
+
+        Raises:
+            ConfigError: The size or a field is unknown, or the fields do not fit together.
+        """
+        if size not in SIZES:
+            raise ConfigError(f"There is no model size '{size}': choose {', '.join(SIZES)}.")
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise ConfigError(
+                f"The architecture has no field '{unknown[0]}': choose {', '.join(sorted(known))}."
+            )
+        for option in ("skip_layers", "contrast_layers"):
+            if option in changes:
+                changes[option] = tuple(changes[option])
+        return replace(SIZES[size], **changes)
+
+
+def _require_division(total: int, part: int, total_name: str, part_name: str) -> None:
+    if part < 1 or total % part:
+        raise ConfigError(
+            f"{total_name} {total} is not a multiple of {part_name} {part}: change one of the two."
+        )
+
+
+# Paper, section 4.2: width and heads of the encoders. The decoder of the tiny model is not
+# published; half the width with heads of 64 continues the pattern.
+SIZES: dict[str, Architecture] = {
+    "tiny": Architecture(width=256, heads=4, decoder_width=128, decoder_heads=2),
+    "small": Architecture(width=384, heads=6, decoder_width=192, decoder_heads=3),
+    "base": Architecture(width=512, heads=8, decoder_width=384, decoder_heads=6),
+}

@@ -1,0 +1,1 @@
+"""What the model is trained for: masks, reconstruction targets, contrast, regression losses."""

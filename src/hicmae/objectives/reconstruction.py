@@ -1,0 +1,75 @@
+"""Targets and loss of masked reconstruction (paper section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from einops import rearrange
+from torch import Tensor
+
+from hicmae.models.layers import audio_patches, gather_tokens, video_patches
+
+EPSILON = 1e-6
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def video_target(
+    video: Tensor,
+    masked: Tensor,
+    *,
+    tubelet_size: int,
+    patch_size: int,
+    frame_difference: bool = True,
+) -> Tensor:
+    """What the video decoder has to predict for the masked tubes.
+
+    Pixels are brought back to [0, 1] and normalised in each tube and colour channel. With
+    `frame_difference` every later frame of a tube is then replaced by its difference from the
+    first, as the public implementation does by default.
+
+    Args:
+        video: Frames normalised with ImageNet's mean and deviation (B, 3, T, H, W).
+        masked: Indices of masked tubes (B, K).
+        tubelet_size: Frames of a tube, t.
+        patch_size: Side of a tube in pixels, p.
+        frame_difference: Whether motion is predicted in place of the later frames.
+
+    Returns:
+        Targets (B, K, t · p · p · 3), ordered time, height, width, channel.
+    """
+    mean = video.new_tensor(IMAGENET_MEAN).view(3, 1)
+    std = video.new_tensor(IMAGENET_STD).view(3, 1)
+    tubes = gather_tokens(video_patches(video, tubelet_size, patch_size), masked)
+    tubes = rearrange(tubes, "b k (c v) -> b k c v", c=3) * std + mean
+    tubes = _normalise(tubes)
+    tubes = rearrange(tubes, "b k c (t s) -> b k t (s c)", t=tubelet_size)
+    if frame_difference:
+        tubes = torch.cat([tubes[:, :, :1], tubes[:, :, 1:] - tubes[:, :, :1]], dim=2)
+    return tubes.flatten(2)
+
+
+def audio_target(audio: Tensor, masked: Tensor, *, patch_size: int) -> Tensor:
+    """What the audio decoder has to predict: masked patches, each normalised.
+
+    Args:
+        audio: Normalised spectrograms (B, 1, T, F).
+        masked: Indices of masked patches (B, K).
+        patch_size: Side of a patch, p.
+
+    Returns:
+        Targets (B, K, p · p), time before frequency.
+    """
+    return _normalise(gather_tokens(audio_patches(audio, patch_size), masked))
+
+
+def reconstruction_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over all masked values (B, K, P)."""
+    return F.mse_loss(prediction, target)
+
+
+def _normalise(values: Tensor) -> Tensor:
+    """Zero mean and unit deviation over the last axis (unbiased variance)."""
+    mean = values.mean(-1, keepdim=True)
+    std = values.var(-1, unbiased=True, keepdim=True).sqrt()
+    return (values - mean) / (std + EPSILON)

@@ -1,0 +1,92 @@
+"""Parameter groups and the learning-rate schedule (paper section 4.2)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from typing import Any
+
+from torch import nn
+
+_LAYER = re.compile(r"^(video_encoder|audio_encoder)\.blocks\.(\d+)\.")
+_FUSION_LAYER = re.compile(r"^fusion_encoder\.(?:video|audio)_blocks\.(\d+)\.")
+
+
+def layer_index(name: str, depth: int, fusion_depth: int) -> int:
+    """How far from the input a parameter lies, for layer-wise learning-rate decay.
+
+    Patch embeddings are 0, encoder layers 1 to `depth`, fusion layers above them, everything else
+    (norms of whole encoders, layer weights, head) is on top.
+    """
+    if ".embedding." in name:
+        return 0
+    if match := _LAYER.match(name):
+        return int(match[2]) + 1
+    if match := _FUSION_LAYER.match(name):
+        return depth + int(match[1]) + 1
+    return depth + fusion_depth + 1
+
+
+def parameter_groups(
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    depth: int,
+    fusion_depth: int,
+) -> list[dict[str, Any]]:
+    """Groups a model's parameters by learning rate and weight decay.
+
+    Biases, norms, other one-dimensional parameters and mask tokens have no weight decay.
+
+    Args:
+        model: A model of `hicmae.models`.
+        learning_rate: Of the topmost parameters.
+        weight_decay: Of all that decays.
+        layer_decay: Factor of the learning rate from one layer to the one below it.
+        depth: Encoder layers.
+        fusion_depth: Fusion layers.
+
+    Returns:
+        Groups for an optimiser, each with `params`, `lr`, `weight_decay`, `lr_scale` and `names`.
+    """
+    top = depth + fusion_depth + 1
+    names: dict[tuple[float, float], list[str]] = defaultdict(list)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in parameters.items():
+        decays = parameter.ndim > 1 and not name.endswith("mask_token")
+        scale = layer_decay ** (top - layer_index(name, depth, fusion_depth))
+        names[scale, weight_decay if decays else 0.0].append(name)
+    return [
+        {
+            "params": [parameters[name] for name in members],
+            "lr": learning_rate * scale,
+            "weight_decay": decay,
+            "lr_scale": scale,
+            "names": members,
+        }
+        for (scale, decay), members in names.items()
+    ]
+
+
+def warmup_cosine(
+    step: int, *, warmup_steps: int, total_steps: int, floor: float = 0.0, start: float = 0.0
+) -> float:
+    """The factor on the learning rate at an optimiser step.
+
+    It rises linearly from `start` to 1, which the last warm-up step reaches, and falls along half a
+    cosine towards `floor`, as the public implementation steps it.
+
+    Args:
+        step: Optimiser steps taken, from 0.
+        warmup_steps: Steps of the warm-up.
+        total_steps: Steps of the run.
+        floor: Lowest factor.
+        start: First factor of the warm-up.
+    """
+    if step < warmup_steps:
+        return start + (1 - start) * step / max(warmup_steps - 1, 1)
+    progress = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1.0)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,159 @@
+"""Decoded clips on disk, for corpora that are read many times over.
+
+Decoding and scaling cost far more than reading the result back, so a small corpus that is seen for
+a hundred epochs is decoded once. An entry is a plain .npy file: memory-mapped, so that a
+window costs only its own pages, and never unpickled.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
+from hicmae.errors import DataError
+
+_LAYOUT = 1  # raise it when the content of an entry changes its meaning
+
+
+class ClipCache:
+    """Keeps all frames of a clip at one size, and its waveform, on disk.
+
+    An entry belongs to a file's path, size and time of change and to the segment, region and size
+    that were read, so a changed file or option finds no stale entry; old entries are never deleted.
+    Entries appear whole or not at all: many processes may fill one folder.
+
+    Args:
+        folder: Where entries lie; made when the first is written.
+        size_pixels: Side of the frames.
+    """
+
+    def __init__(self, folder: Path | str, size_pixels: int) -> None:
+        self.folder = Path(folder)
+        self.size_pixels = size_pixels
+
+    def frames(
+        self,
+        path: Path | str,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        region: Region | None = None,
+        folder_fps: float = 25.0,
+    ) -> tuple[npt.NDArray[np.uint8], float]:
+        """All frames of a clip, decoded by `VideoReader` the first time.
+
+        Args:
+            path: Video file or folder of images.
+            start: Start of the segment in seconds.
+            end: End of the segment in seconds.
+            region: Part of the picture, as for `VideoReader.read`.
+            folder_fps: Frames per second of a folder of images.
+
+        Returns:
+            Read-only uint8 frames (N, size_pixels, size_pixels, 3) and the frames per second.
+
+        Raises:
+            DataError: The clip cannot be read to its end, or the entry cannot be written.
+        """
+        path = Path(path)
+        key = _key(
+            path,
+            start=start,
+            end=end,
+            region=None if region is None else list(region),
+            size=self.size_pixels,
+            fps=folder_fps if path.is_dir() else None,
+        )
+        pictures, rate = self._entry(key, "frames"), self._entry(key, "fps")
+        frames, fps = _load(pictures, np.uint8, 4), _load(rate, np.float64, 0)
+        if frames is None or fps is None:
+            with VideoReader(path, start=start, end=end, folder_fps=folder_fps) as reader:
+                decoded = reader.read(
+                    range(reader.frame_count), size=self.size_pixels, region=region
+                )
+                fps = self._store(rate, np.float64(reader.fps))
+            frames = self._store(pictures, decoded)
+        return frames, float(fps)
+
+    def waveform(
+        self, path: Path | str, *, start: float | None = None, end: float | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The sound of a file, decoded by `read_audio` the first time.
+
+        Args:
+            path: Any file with sound.
+            start: Start of the segment in seconds.
+            end: End of the segment in seconds.
+
+        Returns:
+            Read-only float32 waveform (L,) at 16 kHz.
+
+        Raises:
+            DataError: The sound cannot be read, or the entry cannot be written.
+        """
+        path = Path(path)
+        entry = self._entry(_key(path, start=start, end=end, rate=SAMPLE_RATE), "waveform")
+        waveform = _load(entry, np.float32, 1)
+        if waveform is None:
+            waveform = self._store(entry, read_audio(path, start=start, end=end))
+        return waveform
+
+    def _entry(self, key: str, kind: str) -> Path:
+        # One folder for a million entries would be slow on many file systems.
+        return self.folder / key[:2] / f"{key}.{kind}.npy"
+
+    def _store(self, entry: Path, array: npt.NDArray[Any] | np.float64) -> npt.NDArray[Any]:
+        """Writes an entry under another name and renames it, and gives it back as read."""
+        temporary = None
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                dir=entry.parent, prefix=".writing-", delete=False
+            ) as file:
+                temporary = Path(file.name)
+                np.save(file, array, allow_pickle=False)
+            temporary.replace(entry)
+        except OSError as error:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+            raise DataError(
+                f"The clip cache in {self.folder} cannot be written ({error.strerror or error}); "
+                "make room there, name another folder or do without the cache."
+            ) from error
+        stored = np.asarray(array)
+        stored.flags.writeable = False
+        return stored
+
+
+def _key(path: Path, **options: object) -> str:
+    """A name for what was read from a file as it is now."""
+    try:
+        if path.is_dir():
+            stamp = sorted((item.name, *_change(item.stat())) for item in os.scandir(path))
+        else:
+            stamp = [("", *_change(path.stat()))]
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); correct its row or take it out."
+        ) from error
+    text = json.dumps([_LAYOUT, str(path.absolute()), stamp, options], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _change(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_size
+
+
+def _load(entry: Path, kind: type[np.generic], dimensions: int) -> npt.NDArray[Any] | None:
+    """Maps an entry, or gives None when there is none or it is broken."""
+    try:
+        array: npt.NDArray[Any] = np.load(entry, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return array if array.dtype == kind and array.ndim == dimensions else None

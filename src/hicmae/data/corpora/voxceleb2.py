@@ -1,0 +1,113 @@
+"""VoxCeleb2, development part: a million talking faces without labels, for pre-training."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from hicmae.data.corpora.base import Corpus
+from hicmae.data.manifest import complete_manifest
+
+log = logging.getLogger(__name__)
+
+# A sound file beside the video, or in its place in the tree of sound, best first: the reference
+# implementation converts each m4a to a wav next to it, which is quicker to read.
+_SOUND_SUFFIXES = (".wav", ".m4a")
+
+
+@dataclass(frozen=True)
+class VoxCeleb2(Corpus):
+    """VoxCeleb2 dev: 1,092,009 clips of 5,994 speakers.
+
+    Sound is taken from the tree of sound, else from beside the video, else from inside it.
+
+    Attributes:
+        audio_root: Tree of sound, laid out as the videos are; None means `aac` beside the folder
+            `mp4`, if it exists.
+    """
+
+    audio_root: str | None = None
+
+    name: ClassVar[str] = "VoxCeleb2"
+    layout: ClassVar[str] = (
+        "dev/mp4/<speaker>/<video>/<clip>.mp4 with the sound in dev/aac/<speaker>/<video>/"
+        "<clip>.m4a, beside the mp4 as .m4a or .wav, or inside it"
+    )
+    citation: ClassVar[str] = (
+        "J. S. Chung, A. Nagrani and A. Zisserman, VoxCeleb2: Deep Speaker Recognition, "
+        "Interspeech 2018"
+    )
+    licence: ClassVar[str] = "access by request to the University of Oxford or KAIST"
+    expected_clips: ClassVar[int] = 1_092_009
+
+    def manifest(self, root: Path, fold: int = 1) -> pd.DataFrame:
+        """Lists the clips below `root` (the folder of the corpus, its `dev` or its `mp4`).
+
+        Folders are read once each, without looking at the files in them, so that a million clips
+        take seconds on a local disk. See `Corpus.manifest`.
+        """
+        self.check_root(root)
+        videos = next(
+            (path for path in (root / "dev" / "mp4", root / "mp4", root) if path.is_dir()), root
+        )
+        sounds = str(self.audio_root or videos.parent / "aac")
+        columns: dict[str, list[str | None]] = {"id": [], "video": [], "audio": [], "subject": []}
+        sources: Counter[str] = Counter()
+        for speaker, folder, names in _folders(videos):
+            stems = [name.removesuffix(".mp4") for name in names if name.endswith(".mp4")]
+            if not stems:
+                continue
+            relative = f"{speaker}/{folder}"
+            here = f"{videos}/{relative}"
+            there = f"{sounds}/{relative}"
+            names_here, names_there = set(names), set(_names(there))
+            for stem in stems:
+                audio, source = _sound(stem, there, names_there, here, names_here)
+                sources[source] += 1
+                columns["id"].append(f"{relative}/{stem}")
+                columns["video"].append(f"{here}/{stem}.mp4")
+                columns["audio"].append(audio)
+                columns["subject"].append(speaker)
+        if not columns["id"]:
+            raise self.nothing_found(root, "<speaker>/<video>/<clip>.mp4")
+        log.info("VoxCeleb2: sound of %s.", ", ".join(f"{n} clips {s}" for s, n in sources.items()))
+        return complete_manifest(pd.DataFrame(columns))
+
+
+def _sound(
+    stem: str, there: str, names_there: set[str], here: str, names_here: set[str]
+) -> tuple[str | None, str]:
+    """The sound file of a clip (None: inside the video) and in words where it was found."""
+    for folder, names, place in (
+        (there, names_there, "in the tree of sound"),
+        (here, names_here, "beside the video"),
+    ):
+        for suffix in _SOUND_SUFFIXES:
+            if stem + suffix in names:
+                return f"{folder}/{stem}{suffix}", place
+    return None, "inside the video"
+
+
+def _folders(root: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Speaker, video and the names of the files, of every folder two levels down, in order."""
+    for speaker in _names(str(root), folders=True):
+        for video in _names(f"{root}/{speaker}", folders=True):
+            yield speaker, video, _names(f"{root}/{speaker}/{video}")
+
+
+def _names(folder: str, *, folders: bool = False) -> list[str]:
+    """Sorted names of the entries of a folder that are not hidden; none if it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name[0] != "." and (not folders or entry.is_dir())
+            )
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,366 @@
+"""The audio-visual data module that all others are thin over."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+from torch.utils.data import DataLoader
+
+from hicmae.data.augmentation import Augmentation
+from hicmae.data.cache import ClipCache
+from hicmae.data.dataset import AudioAlignment, ClipDataset, ClipSampler, ErrorPolicy, collate
+from hicmae.data.manifest import check_files, check_manifest, row_name
+from hicmae.data.media import Region
+from hicmae.data.preprocessing import BatchPreprocessor
+from hicmae.data.splits import Splits, ValidationPolicy, make_splits
+from hicmae.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+_SPLITS_OF_STAGE = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    "predict": ("test",),
+}
+
+
+class AudioVisualDataModule(LightningDataModule, ABC):
+    """Clips with sound, from a manifest to normalised batches on the device.
+
+    A batch that a task sees holds `video` (B, V, 3, T, S, S), `audio` (B, V, 1, F, M), `target`
+    int64 (B,) or float32 (B, K) where there are labels, `id`, `index` and `skipped`. V is 1 in
+    training and pre-training and `views` else; B is 0 if every clip of the batch was skipped.
+
+    Args:
+        root: Folder of the corpus.
+        fold: Fold of the cross-validation that is tested, from 1.
+        batch_size: Clips per batch and device.
+        num_workers: Processes that decode clips; 0 decodes in the main one.
+        seed: Draws the order of the clips, their random views, their augmentation, and the
+            validation rows that are held out.
+        on_error: What an unreadable clip does: "raise" stops the run; "skip" leaves it out, warns
+            once and counts it.
+        num_frames: Frames T per view.
+        stride: Distance between the frames of a view, in frames of the clip.
+        frame_size: Side of the decoded square frames in pixels.
+        image_size: Side S of the model's frames in pixels.
+        views: Temporal views V per evaluated clip.
+        audio_frames: Time steps F of the spectrogram, 10 ms each.
+        mel_bins: Frequencies M of the spectrogram.
+        region: Part of the source frame to decode, as top, left, height, width in pixels; null is
+            its centre square.
+        audio_by: How the sound of a view is cut: in "proportion" to its place among the frames, or
+            by "time" in seconds.
+        max_length_difference: Seconds by which picture and sound may differ in length before the
+            clip counts as unreadable; null accepts any difference.
+        folder_fps: Frames per second of clips that are folders of images.
+        cache_dir: Folder that keeps decoded clips between epochs and runs; null keeps none.
+        val_split: Where validation rows come from if the corpus has none of its own: "from_train"
+            holds out training subjects; "same_as_test" selects on the test rows, as the reference
+            implementation does, which makes the score of the best epoch optimistic.
+        val_fraction: Part of the training subjects (of the rows, where subjects are unknown) that
+            "from_train" holds out; 0 trains without validation.
+        train_fraction: Part of the training rows to use, drawn per class, for experiments with few
+            labels.
+        augmentation: What training clips go through; null trains on them as they are.
+        pin_memory: Whether batches are put in pinned memory; null means if there is a CUDA device.
+        prefetch: Batches that each worker prepares ahead.
+
+    Attributes:
+        skipped_clips: Message of every clip skipped so far in this process, by id.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        fold: int = 1,
+        batch_size: int = 8,
+        num_workers: int = 4,
+        seed: int = 0,
+        on_error: ErrorPolicy = "raise",
+        num_frames: int = 16,
+        stride: int = 4,
+        frame_size: int = 160,
+        image_size: int = 160,
+        views: int = 2,
+        audio_frames: int = 256,
+        mel_bins: int = 128,
+        region: Region | None = None,
+        audio_by: AudioAlignment = "proportion",
+        max_length_difference: float | None = None,
+        folder_fps: float = 25.0,
+        cache_dir: str | None = None,
+        val_split: ValidationPolicy = "from_train",
+        val_fraction: float = 0.1,
+        train_fraction: float = 1.0,
+        augmentation: Augmentation | None = None,
+        pin_memory: bool | None = None,
+        prefetch: int = 2,
+    ) -> None:
+        super().__init__()
+        # Not for the logger: a model and a data module with an option of the same name would clash.
+        self.save_hyperparameters(ignore=["augmentation", "corpus"], logger=False)
+        for name, value, least in (
+            ("fold", fold, 1),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("seed", seed, 0),
+            ("views", views, 1),
+            ("prefetch", prefetch, 1),
+        ):
+            if value < least:
+                raise ConfigError(f"data.{name} is {value}; give {least} or more.")
+        if not 0 <= val_fraction < 1:
+            raise ConfigError(f"data.val_fraction is {val_fraction}; give a number in [0, 1).")
+        if not 0 < train_fraction <= 1:
+            raise ConfigError(f"data.train_fraction is {train_fraction}; give a number in (0, 1].")
+        self.root = Path(root).expanduser()
+        self.fold = fold
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.views = views
+        self.val_split = val_split
+        self.val_fraction = val_fraction
+        self.train_fraction = train_fraction
+        self.pin_memory = pin_memory
+        self.prefetch = prefetch
+        self.clip_options: dict[str, Any] = {
+            "num_frames": num_frames,
+            "stride": stride,
+            "frame_size": frame_size,
+            "on_error": on_error,
+            "seed": seed,
+            "region": region,
+            "folder_fps": folder_fps,
+            "audio_by": audio_by,
+            "max_length_difference": max_length_difference,
+        }
+        self.cache_dir = cache_dir
+        self.preprocessor = BatchPreprocessor(
+            image_size=image_size,
+            audio_frames=audio_frames,
+            mel_bins=mel_bins,
+            augmentation=augmentation,
+        )
+        self.skipped_clips: dict[str, str] = {}
+        self._datasets: dict[str, ClipDataset] = {}
+
+    @property
+    @abstractmethod
+    def source(self) -> str:
+        """What the clips come from, as messages call it."""
+
+    @abstractmethod
+    def build_table(self) -> pd.DataFrame:
+        """Lists all clips as a complete manifest, without opening media.
+
+        Raises:
+            DataError: The folder or table is missing or wrong.
+        """
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Classes in order of their index; None unless the task is classification."""
+        return None
+
+    @property
+    def target_names(self) -> list[str] | None:
+        """Regressed columns in order; None unless the task is regression."""
+        return None
+
+    @property
+    def label_column(self) -> str | None:
+        """Column of the table that holds the class names."""
+        return None
+
+    @property
+    def files_are_listed(self) -> bool:
+        """Whether the table was made by listing the files, so that they need not be looked for."""
+        return False
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs of a recogniser: classes or regressed values; 0 without labels."""
+        return len(self.class_names or self.target_names or ())
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """All clips, as a complete, checked manifest."""
+        table = self.build_table()
+        check_manifest(table, self.source)
+        return table
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The rows of each split."""
+        column = self.label_column
+        return make_splits(
+            self.table,
+            source=self.source,
+            fold=self.fold,
+            val_split=self.val_split,
+            val_fraction=self.val_fraction,
+            train_fraction=self.train_fraction,
+            strata=None if column is None else self.table[column].to_numpy(dtype=str),
+            seed=self.seed,
+        )
+
+    def steps_per_epoch(self, world_size: int = 1) -> int:
+        """Training batches of one process in one epoch, known before any loader exists.
+
+        Args:
+            world_size: Number of processes.
+        """
+        clips = len(self.splits.train) // world_size
+        # A last, smaller batch is dropped, unless it is the only one.
+        return max(clips // self.batch_size, min(clips, 1))
+
+    def setup(self, stage: str) -> None:
+        """Finds the rows of the stage's splits and checks their files and labels.
+
+        Args:
+            stage: "fit", "validate", "test" or "predict".
+
+        Raises:
+            DataError: A split is missing, a file does not exist, or a label is none of the classes.
+        """
+        for name in _SPLITS_OF_STAGE[stage]:
+            if name not in self._datasets:
+                self._datasets[name] = self._dataset(name, getattr(self.splits, name))
+        rank_zero_info(f"{self.source}: {self.splits.policy}.")
+
+    def _dataset(self, split: str, rows: pd.DataFrame) -> ClipDataset:
+        if rows.empty and not (split == "val" and self.val_fraction == 0):
+            raise DataError(
+                f"{self.source} has no {split} rows ({self.splits.policy}); choose another fold, "
+                "name the split of the rows in a split column, or change data.val_split."
+            )
+        if not self.files_are_listed:
+            check_files(rows, self.source)
+        labelled = self.num_outputs > 0
+        frame_size = self.clip_options["frame_size"]
+        return ClipDataset(
+            rows,
+            views=None if split == "train" else self.views if labelled else 1,
+            targets=self._targets(rows),
+            cache=ClipCache(self.cache_dir, frame_size) if self.cache_dir else None,
+            **self.clip_options,
+        )
+
+    def _targets(self, rows: pd.DataFrame) -> npt.NDArray[Any] | None:
+        if self.label_column is not None:
+            return self._classes_of(rows, self.label_column)
+        if self.target_names:
+            return np.stack([self._numbers_of(rows, name) for name in self.target_names], axis=1)
+        return None
+
+    def _classes_of(self, rows: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
+        index_of = {name: index for index, name in enumerate(self.class_names or ())}
+        labels = rows[column].tolist()
+        for position, label in enumerate(labels):
+            if label not in index_of:
+                raise DataError(
+                    f"{self.source}, {row_name(rows, position)}: {column} is {label!r}, "
+                    f"which is none of the classes {', '.join(index_of)}."
+                )
+        return np.array([index_of[label] for label in labels], dtype=np.int64)
+
+    def _numbers_of(self, rows: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
+        numbers = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float32)
+        wrong = ~np.isfinite(numbers)
+        if wrong.any():
+            position = int(wrong.argmax())
+            raise DataError(
+                f"{self.source}, {row_name(rows, position)}: {column} is "
+                f"{rows[column].iloc[position]!r}, which is not a number."
+            )
+        return numbers
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Shuffled training clips, one random view each."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]] | Sequence[DataLoader[dict[str, Any]]]:
+        """Validation clips in order; no loader if nothing is held out."""
+        return self._loader("val") if len(self._datasets["val"]) else []
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Test clips in order."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Test clips in order."""
+        return self._loader("test")
+
+    def _loader(self, split: str) -> DataLoader[dict[str, Any]]:
+        dataset = self._datasets[split]
+        training = split == "train"
+        world_size = self.trainer.world_size if self.trainer else 1
+        sampler = ClipSampler(
+            len(dataset),
+            num_replicas=world_size,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            shuffle=training,
+            seed=self.seed,
+        )
+        if training and not len(sampler):
+            raise ConfigError(
+                f"{self.source} has {len(dataset)} training clips for {world_size} processes; "
+                "use fewer devices."
+            )
+        working = self.num_workers > 0
+        return DataLoader(
+            cast("Any", dataset),
+            batch_size=self.batch_size,
+            sampler=cast("Any", sampler),
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available() if self.pin_memory is None else self.pin_memory,
+            drop_last=training and len(sampler) >= self.batch_size,
+            persistent_workers=working,
+            prefetch_factor=self.prefetch if working else None,
+        )
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Turns raw clips into what a model reads, on the device; training clips are augmented."""
+        del dataloader_idx
+        self._report(batch["skipped"])
+        device = batch["frames"].device
+        preprocess = self.preprocessor.to(device)
+        if self.trainer is None or not self.trainer.training:
+            return preprocess(batch)
+        # The draws depend on the place of the batch in the run alone and leave the generators of
+        # the model as they were, so that a resumed run equals an uninterrupted one.
+        place = [
+            self.seed,
+            self.trainer.global_rank,
+            self.trainer.current_epoch,
+            self.trainer.fit_loop.batch_idx + 1,
+        ]
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+            return preprocess(batch, augment=True)
+
+    def _report(self, skipped: Sequence[tuple[str, str]]) -> None:
+        for clip, message in skipped:
+            if clip not in self.skipped_clips:
+                self.skipped_clips[clip] = message
+                log.warning("Clip %s is skipped: %s", clip, message)
+
+    def teardown(self, stage: str) -> None:
+        """Tells how many clips were skipped."""
+        del stage
+        if self.skipped_clips:
+            log.warning("%s: %d clips were skipped.", self.source, len(self.skipped_clips))

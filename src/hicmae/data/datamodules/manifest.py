@@ -1,0 +1,89 @@
+"""A data module over a table of the user's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hicmae.data.datamodules.base import AudioVisualDataModule
+from hicmae.data.manifest import label_columns, read_manifest
+from hicmae.errors import ConfigError, DataError
+
+
+class ManifestDataModule(AudioVisualDataModule):
+    """Clips listed in a CSV file, with or without labels.
+
+    Columns: `video` (or `path`), then, as wanted, `id`, `audio`, `start`, `end` (seconds),
+    `subject`, `fold`, `split` (train, val or test), and any label columns.
+
+    Args:
+        manifest: CSV file.
+        root: Folder against which relative paths in it resolve; null is that of the file.
+        label: Column of class names, for classification.
+        targets: Columns of numbers, for regression. Without `label` and `targets` the clips are
+            unlabelled, for pre-training.
+        classes: Class names in order of their index; null means those in the table, sorted.
+        **kwargs: Options of `AudioVisualDataModule`.
+    """
+
+    def __init__(
+        self,
+        manifest: str,
+        *,
+        root: str | None = None,
+        label: str | None = None,
+        targets: list[str] | None = None,
+        classes: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        path = Path(manifest).expanduser()
+        super().__init__(root=str(path.parent) if root is None else root, **kwargs)
+        if label and targets:
+            raise ConfigError("data.label and data.targets exclude each other; give one of them.")
+        if classes and not label:
+            raise ConfigError("data.classes orders the classes of data.label; give both.")
+        if classes and len(set(classes)) < len(classes):
+            raise ConfigError(f"data.classes names a class twice: {', '.join(classes)}.")
+        self.manifest = path
+        self.label = label
+        self.targets = targets
+        self.classes = classes
+
+    @property
+    def source(self) -> str:
+        """The path of the table."""
+        return f"Manifest {self.manifest}"
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The given classes, or those in the table: numbers by value, words by alphabet."""
+        if self.label is None or self.classes is not None:
+            return self.classes
+        names = self.table[self.label].dropna().unique().tolist()
+        if all(name.isdecimal() for name in names):
+            return sorted(names, key=int)
+        return sorted(names)
+
+    @property
+    def target_names(self) -> list[str] | None:
+        """The given columns."""
+        return self.targets
+
+    @property
+    def label_column(self) -> str | None:
+        """The given column."""
+        return self.label
+
+    def build_table(self) -> pd.DataFrame:
+        """Reads the CSV file; a column that an option names must be there."""
+        if not self.root.is_dir():
+            raise DataError(f"{self.source}: data.root {self.root} does not exist.")
+        table = read_manifest(self.manifest, self.root)
+        columns = label_columns(table)
+        for name in [self.label] if self.label else self.targets or []:
+            if name not in columns:
+                raise DataError(
+                    f"{self.source} has no label column {name}; it has "
+                    f"{', '.join(columns) or 'none'}."
+                )
+        return table

@@ -1,0 +1,86 @@
+"""VoxCeleb2 as a data module, for pre-training."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hicmae.data.corpora.voxceleb2 import VoxCeleb2
+from hicmae.data.datamodules.base import AudioVisualDataModule
+from hicmae.data.dataset import AudioAlignment
+from hicmae.data.media import Region
+from hicmae.errors import ConfigError
+
+
+class VoxCeleb2DataModule(AudioVisualDataModule):
+    """Unlabelled talking faces of VoxCeleb2 dev.
+
+    Args:
+        root: Folder of the corpus, its `dev` or its `mp4`.
+        audio_root: Tree of sound, laid out as the videos are; null means `aac` beside `mp4`.
+        val_speakers: Speakers held out for validation, drawn by `seed`; 0, as published, trains on
+            all of them and does not validate.
+        region: Part of the source frame to decode, as top, left, height, width in pixels; as
+            published, rows 0 to 160 and columns 32 to 192 of 224 x 224 pixels.
+        audio_by: How the sound of a view is cut: by "time" in seconds, as published, or in
+            "proportion" to its place among the frames.
+        max_length_difference: Seconds by which picture and sound may differ in length before the
+            clip counts as unreadable (published cleaning rule); null accepts any difference.
+        **kwargs: Options of `AudioVisualDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        audio_root: str | None = None,
+        val_speakers: int = 0,
+        region: Region | None = (0, 32, 160, 160),
+        audio_by: AudioAlignment = "time",
+        max_length_difference: float | None = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        # The splits come from val_speakers alone.
+        super().__init__(
+            root=root,
+            fold=1,
+            views=1,
+            val_split="from_train",
+            val_fraction=0.0,
+            region=region,
+            audio_by=audio_by,
+            max_length_difference=max_length_difference,
+            **kwargs,
+        )
+        if val_speakers < 0:
+            raise ConfigError(f"data.val_speakers is {val_speakers}; give 0 or more.")
+        self.val_speakers = val_speakers
+        self.corpus = VoxCeleb2(audio_root=audio_root)
+
+    @property
+    def source(self) -> str:
+        """Name and folder of the corpus."""
+        return f"{self.corpus.name} in {self.root}"
+
+    @property
+    def files_are_listed(self) -> bool:
+        """The table is made by listing the folders."""
+        return True
+
+    def build_table(self) -> pd.DataFrame:
+        """Lists the corpus and holds out validation speakers.
+
+        Raises:
+            ConfigError: There are not more speakers than `val_speakers`.
+        """
+        table = self.corpus.manifest(self.root)
+        speakers = table["subject"].unique()
+        if self.val_speakers >= len(speakers):
+            raise ConfigError(
+                f"data.val_speakers is {self.val_speakers}, but {self.source} has "
+                f"{len(speakers)} speakers; leave some to train on."
+            )
+        order = np.random.default_rng(self.seed).permutation(len(speakers))
+        held_out = table["subject"].isin(speakers[order[: self.val_speakers]])
+        table["split"] = np.where(held_out, "val", "train").astype(object)
+        return table

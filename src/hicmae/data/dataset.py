@@ -1,0 +1,263 @@
+"""Clips of a manifest as raw frames and waveforms, and how they are drawn and put together."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch.utils.data import Dataset, DistributedSampler
+
+from hicmae.data.cache import ClipCache
+from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
+from hicmae.data.sampling import Window, evaluation_windows, random_window
+from hicmae.errors import DataError
+
+ErrorPolicy = Literal["raise", "skip"]
+AudioAlignment = Literal["proportion", "time"]
+
+# Rows of text live in one block of memory that worker processes share; a list of Python strings
+# would be copied into each of them page by page as its reference counts change.
+_TEXT = np.dtypes.StringDType(na_object=None)
+
+
+class ClipDataset(Dataset[dict[str, Any]]):
+    """The clips of a manifest.
+
+    Args:
+        table: A complete manifest.
+        num_frames: Frames T per view.
+        stride: Distance between the frames of a view, in frames of the clip.
+        frame_size: Side S of the decoded square frames in pixels.
+        views: Views V of an evaluated clip, spread over it; None gives one random view, for
+            training.
+        targets: Label of every row, int64 (N,) or float32 (N, K); None for unlabelled clips.
+        on_error: What an unreadable clip does: stop the run, or be reported in place of its data.
+        seed: Draws the random views, with the epoch and the clip's index.
+        region: Part (top, left, height, width) of the source frame to decode; None is its centre
+            square.
+        cache: Keeps decoded clips on disk.
+        folder_fps: Frames per second of folders of images.
+        audio_by: How the sound of a view is cut: in "proportion" to its place among the frames
+            (reference implementation, fine-tuning), or by "time" in seconds (pre-training).
+        max_length_difference: Seconds by which picture and sound may differ in length before the
+            clip counts as unreadable; None accepts any difference.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        *,
+        num_frames: int = 16,
+        stride: int = 4,
+        frame_size: int = 160,
+        views: int | None = None,
+        targets: npt.NDArray[Any] | None = None,
+        on_error: ErrorPolicy = "raise",
+        seed: int = 0,
+        region: Region | None = None,
+        cache: ClipCache | None = None,
+        folder_fps: float = 25.0,
+        audio_by: AudioAlignment = "proportion",
+        max_length_difference: float | None = None,
+    ) -> None:
+        self._id, self._video, self._audio = (
+            np.array(table[name].tolist(), dtype=_TEXT) for name in ("id", "video", "audio")
+        )
+        self._segment = table[["start", "end"]].to_numpy(dtype=np.float64)
+        self._audio_segment = table[["audio_start", "audio_end"]].to_numpy(dtype=np.float64)
+        self._targets = targets
+        self._num_frames = num_frames
+        self._stride = stride
+        self._frame_size = frame_size
+        self._views = views
+        self._on_error = on_error
+        self._seed = seed
+        self._region = region
+        self._cache = cache
+        self._folder_fps = folder_fps
+        self._audio_by = audio_by
+        self._max_length_difference = max_length_difference
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self._id)
+
+    def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
+        """Reads one clip.
+
+        Args:
+            key: Index of the clip and epoch, which draws the random view, so that the view does
+                not depend on the worker that reads it. A bare index means epoch 0.
+
+        Returns:
+            `frames` uint8 (V, T, S, S, 3), `waveform` list of V float32 arrays, `target` if there
+            are labels, `id`, `index`. An unreadable clip under "skip" gives `skipped` (the
+            message), `id`, `index`, and `empty`: `frames` and `target` of no clip.
+
+        Raises:
+            DataError: The clip cannot be read, under "raise".
+        """
+        index, epoch = (key, 0) if isinstance(key, int) else key
+        item: dict[str, Any] = {"id": str(self._id[index]), "index": index}
+        try:
+            frames, waveforms = self._read(index, epoch)
+        except DataError as error:
+            if self._on_error == "raise":
+                raise
+            return item | {"skipped": str(error), "empty": self._nothing()}
+        item |= {"frames": frames, "waveform": waveforms}
+        if self._targets is not None:
+            item["target"] = self._targets[index]
+        return item
+
+    def _nothing(self) -> dict[str, npt.NDArray[Any]]:
+        size = self._frame_size
+        shape = (0, self._views or 1, self._num_frames, size, size, 3)
+        empty: dict[str, npt.NDArray[Any]] = {"frames": np.empty(shape, np.uint8)}
+        if self._targets is not None:
+            empty["target"] = self._targets[:0]
+        return empty
+
+    def _read(
+        self, index: int, epoch: int
+    ) -> tuple[npt.NDArray[np.uint8], list[npt.NDArray[np.float32]]]:
+        """Frames (V, T, S, S, 3) and the waveform of each view."""
+        video, audio = self._video[index], self._audio[index]
+        start, end = _seconds(self._segment[index])
+        audio_start, audio_end = _seconds(self._audio_segment[index])
+        read_sound = read_audio if self._cache is None else self._cache.waveform
+        waveform = read_sound(video if audio is None else audio, start=audio_start, end=audio_end)
+        if self._cache is not None:
+            pictures, fps = self._cache.frames(
+                video, start=start, end=end, region=self._region, folder_fps=self._folder_fps
+            )
+            self._check_lengths(video, len(pictures) / fps, len(waveform) / SAMPLE_RATE)
+            windows = self._windows(len(pictures), index, epoch)
+            frames = pictures[np.array([window.frames for window in windows])]
+        else:
+            with VideoReader(video, start=start, end=end, folder_fps=self._folder_fps) as reader:
+                fps = reader.fps
+                self._check_lengths(video, reader.frame_count / fps, len(waveform) / SAMPLE_RATE)
+                windows = self._windows(reader.frame_count, index, epoch)
+                wanted = [frame for window in windows for frame in window.frames]
+                frames = reader.read(wanted, size=self._frame_size, region=self._region)
+                frames = frames.reshape(len(windows), -1, *frames.shape[1:])
+        return frames, [self._sound_of(window, waveform, fps, video) for window in windows]
+
+    def _check_lengths(self, video: str, picture_seconds: float, sound_seconds: float) -> None:
+        limit = self._max_length_difference
+        if limit is not None and abs(picture_seconds - sound_seconds) >= limit:
+            raise DataError(
+                f"{video}: picture ({picture_seconds:.2f} s) and sound ({sound_seconds:.2f} s) "
+                f"differ in length by {limit} s or more; take the clip out or raise "
+                "max_length_difference."
+            )
+
+    def _windows(self, frame_count: int, index: int, epoch: int) -> list[Window]:
+        if self._views is not None:
+            return evaluation_windows(frame_count, self._num_frames, self._stride, self._views)
+        rng = np.random.default_rng([self._seed, epoch, index])
+        return [random_window(frame_count, self._num_frames, self._stride, rng)]
+
+    def _sound_of(
+        self, window: Window, waveform: npt.NDArray[np.float32], fps: float, video: str
+    ) -> npt.NDArray[np.float32]:
+        if self._audio_by == "proportion":
+            return waveform[window.samples(len(waveform))]
+        first = round(window.frames[0] / fps * SAMPLE_RATE)
+        last = round((window.frames[-1] + self._stride) / fps * SAMPLE_RATE)
+        if first >= len(waveform):
+            raise DataError(
+                f"{video}: its sound ends before the picture at {first / SAMPLE_RATE:.2f} s; take "
+                "the clip out or set max_length_difference."
+            )
+        return waveform[first:last]
+
+
+def _seconds(segment: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
+    start, end = (None if np.isnan(edge) else float(edge) for edge in segment)
+    return start, end
+
+
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Puts clips together.
+
+    Returns:
+        `frames` uint8 (B, V, T, S, S, 3); `waveform` float32 (B, V, L), zero-padded, and
+        `waveform_length` int64 (B, V); `target` int64 (B,) or float32 (B, K) if there are labels;
+        `id` list of B str; `index` int64 (B,); `skipped` list of (id, message). Skipped clips are
+        in the last one alone; B is 0 if every clip is skipped.
+    """
+    read = [item for item in items if "skipped" not in item]
+    skipped = [(item["id"], item["skipped"]) for item in items if "skipped" in item]
+    batch: dict[str, Any] = {
+        "id": [item["id"] for item in read],
+        "index": torch.tensor([item["index"] for item in read], dtype=torch.int64),
+        "skipped": skipped,
+    }
+    if read:
+        for name in ("frames", "target"):
+            if name in read[0]:
+                batch[name] = torch.from_numpy(np.stack([item[name] for item in read]))
+    else:
+        for name, empty in items[0]["empty"].items():
+            batch[name] = torch.from_numpy(empty)
+    views = batch["frames"].shape[1]
+    lengths = [[len(waveform) for waveform in item["waveform"]] for item in read]
+    batch["waveform_length"] = torch.tensor(lengths, dtype=torch.int64).reshape(len(read), views)
+    longest = max((length for clip in lengths for length in clip), default=0)
+    padded = np.zeros((len(read), views, longest), np.float32)
+    for row, item in enumerate(read):
+        for view, waveform in enumerate(item["waveform"]):
+            padded[row, view, : len(waveform)] = waveform
+    batch["waveform"] = torch.from_numpy(padded)
+    return batch
+
+
+class ClipSampler(DistributedSampler[tuple[int, int]]):
+    """Gives each process its clips, as (index, epoch).
+
+    Training clips are shuffled by seed and epoch and cut to the same number for every process.
+    Evaluated clips come in order, every `num_replicas`-th one, and none twice, so that metrics over
+    all processes are those over the clips; processes may differ by one clip.
+
+    A trainer calls `set_epoch` and, this being a DistributedSampler, puts no other in its place.
+
+    Args:
+        clip_count: Clips of the split.
+        num_replicas: Number of processes.
+        rank: This process, from 0.
+        shuffle: Whether the clips are for training.
+        seed: Draws the order, with the epoch.
+    """
+
+    def __init__(
+        self, clip_count: int, *, num_replicas: int, rank: int, shuffle: bool, seed: int = 0
+    ) -> None:
+        super().__init__(
+            range(clip_count),  # type: ignore[arg-type]  # only its length is asked for
+            num_replicas,
+            rank,
+            shuffle,
+            seed,
+            drop_last=shuffle,
+        )
+        self.clip_count = clip_count
+
+    def __len__(self) -> int:
+        """Clips of this process per epoch."""
+        if self.shuffle:
+            return self.clip_count // self.num_replicas
+        return len(range(self.rank, self.clip_count, self.num_replicas))
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Clips of this process in this epoch."""
+        order: Sequence[int] = range(self.clip_count)
+        if self.shuffle:
+            rng = np.random.default_rng([self.seed, self.epoch])
+            order = rng.permutation(self.clip_count).tolist()
+            order = order[: len(self) * self.num_replicas]
+        for index in order[self.rank :: self.num_replicas]:
+            yield index, self.epoch

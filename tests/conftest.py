@@ -1,0 +1,45 @@
+"""Fixtures that the whole test suite shares."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from media_factory import write_clip
+
+REPO_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder of real clips and reference numbers (HICMAE_SHARED_DIR)."""
+    folder = Path(os.environ.get("HICMAE_SHARED_DIR", REPO_ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared material at {folder}; set HICMAE_SHARED_DIR to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    """Folder of the numbers of the public reference implementation (HICMAE_REFERENCE_DIR)."""
+    shared = os.environ.get("HICMAE_SHARED_DIR", REPO_ROOT.parent / "shared")
+    folder = Path(os.environ.get("HICMAE_REFERENCE_DIR", Path(shared) / "reference"))
+    if not folder.is_dir():
+        pytest.skip(f"no reference numbers at {folder}; set HICMAE_REFERENCE_DIR to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip_factory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`clip_factory("name.mp4", **options of write_clip)` writes a clip once per session."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(name: str, **options: object) -> Path:
+        path = folder / name
+        return path if path.exists() else write_clip(path, **options)  # type: ignore[arg-type]
+
+    return make

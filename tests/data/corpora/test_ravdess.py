@@ -1,0 +1,89 @@
+from collections import Counter
+
+import pytest
+from fakes.ravdess import write_ravdess
+
+from hicmae.data.corpora.ravdess import RAVDESS
+from hicmae.data.manifest import check_files, check_manifest
+from hicmae.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("ravdess")
+
+
+@pytest.fixture(scope="module")
+def takes(root):
+    return write_ravdess(root)
+
+
+def test_speech_is_listed_wherever_it_lies(root, takes):
+    table = RAVDESS().manifest(root)
+    check_manifest(table, "RAVDESS")
+    check_files(table, "RAVDESS")
+    assert table["id"].tolist() == takes
+    assert Counter(table["subject"]) == {"01": 4, "05": 4, "09": 4, "24": 4}
+    assert dict(zip(table["subject"], table["fold"], strict=True)) == {
+        "01": 1,
+        "05": 2,
+        "09": 3,
+        "24": 6,
+    }
+    assert set(table["emotion"]) == {"neutral", "happy", "angry", "surprised"}
+    row = table.set_index("id").loc["01-05-02-02-01-24"]
+    assert row["emotion"] == "angry"
+    assert row["video"].endswith("Actor_24/02-01-05-02-02-01-24.mp4")
+    assert row["audio"].endswith("Actor_24/03-01-05-02-02-01-24.wav")
+    whole = table.set_index("id").loc["01-03-01-01-02-01"]
+    assert whole["video"].endswith("Actor_01/01-01-03-01-01-02-01.mp4")
+    assert whole["audio"] is None
+
+
+def test_folds_hold_four_actors_each(tmp_path):
+    for actor in range(1, 25):
+        (tmp_path / f"01-01-01-01-01-01-{actor:02d}.mp4").touch()
+    table = RAVDESS().manifest(tmp_path)
+    assert Counter(table["fold"]) == dict.fromkeys(range(1, 7), 4)
+    assert table["subject"][table["fold"] == 2].tolist() == ["05", "06", "07", "08"]
+
+
+def test_silent_video_without_its_sound_is_told(tmp_path):
+    (tmp_path / "02-01-01-01-01-01-01.mp4").touch()
+    with pytest.raises(DataError, match=r"has no sound, and neither 01-.* nor 03-.*\.wav"):
+        RAVDESS().manifest(tmp_path)
+
+
+def test_same_take_twice_is_told(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "01-01-01-01-01-01-01.mp4").touch()
+    with pytest.raises(DataError, match="have the same name"):
+        RAVDESS().manifest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["01-01-09-01-01-01-01", "01-01-01-01-01-01-25"])
+def test_unknown_numbers_are_told(tmp_path, name):
+    (tmp_path / f"{name}.mp4").touch()
+    with pytest.raises(DataError, match="emotions count from 1 to 8"):
+        RAVDESS().manifest(tmp_path)
+
+
+def test_foreign_folder_tells_what_was_looked_for_and_found(tmp_path):
+    (tmp_path / "holiday.mp4").touch()
+    with pytest.raises(DataError, match=r"it holds: holiday.mp4\); expected Actor_01"):
+        RAVDESS().manifest(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        RAVDESS().manifest(tmp_path / "none")
+
+
+def test_real_clips(shared_dir):
+    table = RAVDESS().manifest(shared_dir / "clips" / "ravdess")
+    assert table["id"].tolist() == [
+        "01-01-01-01-02-01",
+        "01-01-01-01-02-04",
+        "01-05-02-02-01-01",
+        "01-06-02-01-02-04",
+    ]
+    assert table["emotion"].tolist() == ["neutral", "neutral", "angry", "fearful"]
+    assert set(table["fold"]) == {1}

@@ -1,0 +1,146 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from media_factory import numbered_picture
+
+from hicmae.data.augmentation import (
+    FinetuningAugmentation,
+    HorizontalFlip,
+    MultiScaleCrop,
+    PretrainingAugmentation,
+    WaveformGain,
+)
+from hicmae.errors import ConfigError
+
+
+def same_frames(count=3, frames=4, height=48, width=48):
+    """Clips of random pixels that stand still: (N, T, 3, H, W)."""
+    pictures = torch.randint(256, (count, 1, 3, height, width), dtype=torch.uint8)
+    return pictures.expand(-1, frames, -1, -1, -1).contiguous()
+
+
+def position_clip(height, width):
+    """A clip whose first channel is the row and second the column of each pixel."""
+    rows = torch.arange(height).view(-1, 1).expand(-1, width)
+    columns = torch.arange(width).expand(height, -1)
+    return torch.stack([rows, columns, rows]).to(torch.uint8)[None, None]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_crop_is_a_corner_or_the_centre_at_a_scale(seed):
+    torch.manual_seed(seed)
+    side = 160
+    cut = MultiScaleCrop()(position_clip(side, side), size=160)[0, 0]
+    edges = [(line.min().item(), line.max().item() + 1) for line in (cut[0, :, 80], cut[1, 80])]
+    sides = [round(high - low) for low, high in edges]
+    scales = [160, 140, 120, 105]
+    nearest = [min(range(4), key=lambda k, s=s: abs(scales[k] - s)) for s in sides]
+    assert all(abs(scales[k] - s) <= 1 for k, s in zip(nearest, sides, strict=True))
+    assert abs(nearest[0] - nearest[1]) <= 1
+    at = []
+    for (low, high), k in zip(edges, nearest, strict=True):
+        room = side - scales[k]
+        at.append(
+            {
+                name
+                for name, value in (("low", 0), ("mid", room // 2), ("high", room))
+                if abs(low - value) <= 1
+            }
+        )
+        assert at[-1], (low, high)
+    assert "mid" in at[0] & at[1] or (at[0] - {"mid"} and at[1] - {"mid"})
+
+
+def test_crop_needs_scales_within_the_frame():
+    with pytest.raises(ConfigError, match="scales"):
+        MultiScaleCrop(scales=[1.2])
+
+
+def test_flip_is_drawn_per_clip():
+    clips = same_frames(count=64, frames=2, height=8, width=8)
+    torch.manual_seed(0)
+    flipped = HorizontalFlip()(clips)
+    mirrored = torch.tensor(
+        [torch.equal(a, b.flip(-1)) for a, b in zip(flipped, clips, strict=True)]
+    )
+    kept = torch.tensor([torch.equal(a, b) for a, b in zip(flipped, clips, strict=True)])
+    assert (mirrored ^ kept).all()
+    assert 10 < mirrored.sum() < 54
+
+
+def test_gain_has_the_published_spread():
+    torch.manual_seed(0)
+    loud = WaveformGain()(torch.ones(4000, 3))
+    assert torch.equal(loud[:, 0], loud[:, 2])
+    assert loud.min() >= 0.5
+    assert loud.max() <= 1.5
+    assert loud.mean() == pytest.approx(1.0, abs=0.01)
+    # The deviation of Beta(10, 10) is sqrt(1 / 84).
+    assert loud[:, 0].std() == pytest.approx(0.109, abs=0.005)
+
+
+@pytest.mark.parametrize("augmentation", [PretrainingAugmentation(), FinetuningAugmentation()])
+def test_all_frames_of_a_clip_are_treated_alike(augmentation):
+    torch.manual_seed(3)
+    clips = same_frames(count=12)
+    out = augmentation.frames(clips, 32)
+    assert out.shape == (12, 4, 3, 32, 32)
+    assert out.dtype == torch.float32
+    assert out.min() >= 0
+    assert out.max() <= 1
+    torch.testing.assert_close(out, out[:, :1].expand_as(out))
+    assert clips.float().var(dim=1).max() == 0
+    out = augmentation.normalised(out.clone())
+    torch.testing.assert_close(out, out[:, :1].expand_as(out))
+
+
+@pytest.mark.parametrize("kind", [PretrainingAugmentation, FinetuningAugmentation])
+def test_draws_follow_the_seed_and_differ_between_clips(kind):
+    augmentation = kind()
+    clips = same_frames(count=1).expand(6, -1, -1, -1, -1)
+    waveform = torch.ones(6, 5)
+    runs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        frames = augmentation.frames(clips, 24)
+        runs.append(
+            (frames, augmentation.normalised(frames.clone()), augmentation.waveform(waveform))
+        )
+    assert all(torch.equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
+    assert len({tuple(clip.flatten().tolist()) for clip in runs[0][0]}) > 3
+    assert len(set(runs[0][2][:, 0].tolist())) == 6
+
+
+@pytest.mark.parametrize("kind", [PretrainingAugmentation, FinetuningAugmentation])
+def test_no_clips(kind):
+    augmentation = kind()
+    empty = augmentation.frames(torch.empty(0, 4, 3, 48, 48, dtype=torch.uint8), 32)
+    assert augmentation.normalised(empty).shape == (0, 4, 3, 32, 32)
+
+
+def test_switched_off_leaves_the_picture():
+    augmentation = FinetuningAugmentation(
+        rand_augment_layers=0, crop_scale=None, flip=0, erasing=0, gain=None
+    )
+    picture = torch.from_numpy(numbered_picture(5, (32, 32))).permute(2, 0, 1)[None, None]
+    frames = augmentation.frames(picture, 32)
+    torch.testing.assert_close(frames, picture / 255)
+    assert torch.equal(augmentation.normalised(frames), frames)
+    waveform = torch.rand(1, 7)
+    assert torch.equal(augmentation.waveform(waveform), waveform)
+
+
+def test_erasing_fills_with_noise_or_the_mean():
+    torch.manual_seed(0)
+    frames = torch.full((4, 2, 3, 40, 40), 9.0)
+    noisy = FinetuningAugmentation(rand_augment_layers=0, erasing=1.0).normalised(frames.clone())
+    erased = noisy != 9
+    share = erased.float().mean(dim=(1, 2, 3, 4))
+    assert (share > 0.01).all()
+    assert (share < 0.34).all()
+    assert noisy[erased].std() == pytest.approx(1, abs=0.1)
+    blank = FinetuningAugmentation(rand_augment_layers=0, erasing=1.0, erasing_value="zero")
+    assert set(blank.normalised(frames.clone()).unique().tolist()) == {0.0, 9.0}

@@ -9,7 +9,7 @@ from media_factory import picture_number, write_clip, write_image
 
 from hicmae.data.cache import ClipCache
 from hicmae.data.media import VideoReader, read_audio
-from hicmae.errors import DataError
+from hicmae.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -121,14 +121,14 @@ def test_a_full_disk_names_the_folder_and_leaves_nothing(
 
     monkeypatch.setattr(np, "save", full)
     for read in (cache.frames, cache.waveform):
-        with pytest.raises(DataError, match=rf"{cache.folder}.*No space left"):
+        with pytest.raises(ConfigError, match=rf"{cache.folder}.*No space left"):
             read(clip)
     assert not entries(cache)
 
 
 def test_a_folder_that_cannot_be_made_is_named(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="clip cache"):
+    with pytest.raises(ConfigError, match="clip cache"):
         ClipCache(tmp_path / "file" / "cache", 32).frames(clip)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
-from hicmae.errors import DataError
+from hicmae.errors import ConfigError, DataError
 
 _LAYOUT = 1  # raise it when the content of an entry changes its meaning
 
@@ -59,7 +59,8 @@ class ClipCache:
             Read-only uint8 frames (N, size_pixels, size_pixels, 3) and the frames per second.
 
         Raises:
-            DataError: The clip cannot be read to its end, or the entry cannot be written.
+            DataError: The clip cannot be read to its end.
+            ConfigError: The entry cannot be written; no clip is to blame, so none is skipped.
         """
         path = Path(path)
         key = _key(
@@ -95,7 +96,8 @@ class ClipCache:
             Read-only float32 waveform (L,) at 16 kHz.
 
         Raises:
-            DataError: The sound cannot be read, or the entry cannot be written.
+            DataError: The sound cannot be read.
+            ConfigError: The entry cannot be written; no clip is to blame, so none is skipped.
         """
         path = Path(path)
         entry = self._entry(_key(path, start=start, end=end, rate=SAMPLE_RATE), "waveform")
@@ -122,7 +124,7 @@ class ClipCache:
         except OSError as error:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
-            raise DataError(
+            raise ConfigError(
                 f"The clip cache in {self.folder} cannot be written ({error.strerror or error}); "
                 "make room there, name another folder or do without the cache."
             ) from error

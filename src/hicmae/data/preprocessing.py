@@ -4,9 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.transforms import v2
 
 from hicmae.data.augmentation import Augmentation, resize
 from hicmae.data.features import FilterBank
+from hicmae.errors import ConfigError
 from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -17,6 +19,7 @@ class BatchPreprocessor(nn.Module):
         image_size: Side S of the model's frames.
         audio_frames: Time steps F of the spectrogram, 10 ms each.
         mel_bins: Frequencies M of the spectrogram.
+        crop_pct: Central part of the frame's side that is kept where nothing augments, in (0, 1].
         augmentation: What training clips go through.
     """
 
@@ -26,10 +29,14 @@ class BatchPreprocessor(nn.Module):
         image_size: int = 160,
         audio_frames: int = 256,
         mel_bins: int = 128,
+        crop_pct: float = 1.0,
         augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
+        if not 0 < crop_pct <= 1:
+            raise ConfigError(f"data.crop_pct is {crop_pct}; give a number in (0, 1].")
         self.image_size = image_size
+        self.crop_pct = crop_pct
         self.filter_bank = FilterBank(num_frames=audio_frames, num_mel_bins=mel_bins)
         self.spectrogram_shape = (1, audio_frames, mel_bins)
         self.augmentation = augmentation
@@ -70,7 +77,9 @@ class BatchPreprocessor(nn.Module):
         # Moving bytes, and only then turning them into floats, is several times as fast on a CPU.
         frames = frames.permute(0, 1, 4, 2, 3).contiguous()  # (N, T, 3, H, W)
         if augmentation is None:
-            clips = resize(frames.flatten(0, 1).float().div_(255), self.image_size)
+            side = round(self.crop_pct * frames.shape[-1])
+            centre = v2.functional.center_crop(frames.flatten(0, 1), [side, side])
+            clips = resize(centre.float().div_(255), self.image_size)
             clips = clips.unflatten(0, frames.shape[:2])
         else:
             clips = augmentation.frames(frames, self.image_size)

@@ -27,11 +27,14 @@ def info_nce(logits: Tensor) -> Tensor:
     return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
 
 
-def retrieval_at_1(similarity: Tensor) -> Tensor:
-    """Share of rows whose largest entry is the diagonal one, in [0, 1].
+def retrieval_at_1(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Share of queries whose most similar candidate (cosine) is their own, in [0, 1].
 
     Args:
-        similarity: Queries against candidates (N, N); the true candidate of query i is i.
+        queries: Features of one modality (N, C).
+        candidates: Features of the other (N, C); the true candidate of query i is i.
     """
-    pairs = torch.arange(len(similarity), device=similarity.device)
-    return (similarity.argmax(1) == pairs).float().mean()
+    queries, candidates = F.normalize(queries, dim=-1), F.normalize(candidates, dim=-1)
+    # In slices, so that a large validation set never holds its whole N × N matrix.
+    nearest = torch.cat([(rows @ candidates.T).argmax(1) for rows in queries.split(1024)])
+    return (nearest == torch.arange(len(queries), device=queries.device)).float().mean()

@@ -54,6 +54,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         stride: Distance between the frames of a view, in frames of the clip.
         frame_size: Side of the decoded square frames in pixels.
         image_size: Side S of the model's frames in pixels.
+        crop_pct: Central part of the frame's side that evaluation keeps, in (0, 1].
         views: Temporal views V per evaluated clip.
         audio_frames: Time steps F of the spectrogram, 10 ms each.
         mel_bins: Frequencies M of the spectrogram.
@@ -93,6 +94,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         stride: int = 4,
         frame_size: int = 160,
         image_size: int = 160,
+        crop_pct: float = 1.0,
         views: int = 2,
         audio_frames: int = 256,
         mel_bins: int = 128,
@@ -152,6 +154,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             image_size=image_size,
             audio_frames=audio_frames,
             mel_bins=mel_bins,
+            crop_pct=crop_pct,
             augmentation=augmentation,
         )
         self.skipped_clips: dict[str, str] = {}

@@ -1,0 +1,119 @@
+"""What a run shows and keeps: progress, the size of the model, results."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from rich.console import Console
+from rich.table import Table
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from hicmae.tasks import AudioVisualTask
+
+
+class ClipProgressBar(RichProgressBar):
+    """Lightning's Rich progress bar with clips per second of the last ten steps."""
+
+    def __init__(self, refresh_rate: int = 1, leave: bool = False) -> None:
+        super().__init__(refresh_rate=refresh_rate, leave=leave)
+        self._recent: list[tuple[float, int]] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Takes the time of the step."""
+        clips = len(batch["id"]) * trainer.world_size
+        self._recent = [*self._recent[-9:], (time.perf_counter(), clips)]
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Adds the rate and drops the version number."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        if len(self._recent) > 1:
+            elapsed = self._recent[-1][0] - self._recent[0][0]
+            metrics["clips/s"] = sum(clips for _, clips in self._recent[1:]) / max(elapsed, 1e-9)
+        return metrics
+
+
+class ModelCost(Callback):
+    """Prints parameters and multiply-adds of the model's parts before training or testing."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before training."""
+        self._print(pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before testing on its own."""
+        if not trainer.fit_loop.epoch_progress.total.ready:
+            self._print(pl_module)
+
+    @staticmethod
+    @rank_zero_only
+    def _print(task: LightningModule) -> None:
+        if not isinstance(task, AudioVisualTask):
+            return
+        name = type(task.model).__name__
+        cost = multiply_adds(task)
+        table = Table(name, "parameters", "multiply-adds per clip", box=None, pad_edge=False)
+        for part, module in [*task.model.named_children(), ("all", task.model)]:
+            parameters = sum(parameter.numel() for parameter in module.parameters())
+            adds = cost[name if part == "all" else f"{name}.{part}"]
+            table.add_row(part, f"{parameters / 1e6:.2f} M", f"{adds / 1e9:.2f} G")
+        Console().print(table)
+
+
+def multiply_adds(task: AudioVisualTask) -> dict[str, int]:
+    """Multiply-adds of one forward pass of one clip, as the task uses the model.
+
+    Args:
+        task: The task; its model's mode and the random state stay as they are.
+
+    Returns:
+        Counts by dotted module name, beginning with the model's class.
+    """
+    training = task.model.training
+    task.model.eval()
+    with (
+        torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []),
+        torch.no_grad(),
+        sdpa_kernel(SDPBackend.MATH),  # the counter does not see into fused attention everywhere
+        FlopCounterMode(display=False) as counter,
+    ):
+        task.example_forward()
+    task.model.train(training)
+    return defaultdict(
+        int,
+        {name: sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()},
+    )
+
+
+class ResultsFile(Callback):
+    """Writes the metrics of a test run as `test_metrics.json` into the run folder."""
+
+    @rank_zero_only
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After testing."""
+        folder = trainer.log_dir
+        if folder is None:
+            return
+        results = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("test/") or "_set_" in name
+        }
+        path = Path(folder) / "test_metrics.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(results, indent=2) + "\n")
+        rank_zero_info(f"Results are in {path.parent}.")

@@ -1,0 +1,205 @@
+"""The command `hicmae`: fit, validate, test and predict on LightningCLI, and the demo."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+
+from hicmae.callbacks import ClipProgressBar, ModelCost, ResultsFile
+from hicmae.configs import config_names, describe, resolve_arguments
+from hicmae.data.datamodules import AudioVisualDataModule
+from hicmae.errors import HicmaeError
+from hicmae.tasks import AudioVisualTask, RecognitionTask
+
+DESCRIPTION = """\
+Audio-visual emotion recognition with HiCMAE: pre-train on unlabelled talking faces, fine-tune on
+labelled ones, test, predict.
+
+  hicmae demo                                                everything, on a synthetic corpus
+  hicmae fit --config pretrain.yaml --data.root FOLDER       pre-train on VoxCeleb2
+  hicmae fit --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
+  hicmae test --ckpt_path RUN/checkpoints/best.ckpt          with the config of its run
+  hicmae configs                                             the project's configs
+
+A config that is no file in the current folder is looked up among the project's; later ones
+override earlier ones, options override configs. HICMAE_TRACEBACK=1 shows where an error arose.
+"""
+
+
+COMMANDS = ("fit", "validate", "test", "predict")
+
+
+class HicmaeCLI(LightningCLI):
+    """LightningCLI with the run folder, looks and links of this project."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Lets the data name the model's outputs and adds the project's own options."""
+        for names in ("class_names", "target_names"):
+            parser.link_arguments(
+                f"data.{names}", f"model.init_args.{names}", apply_on="instantiate"
+            )
+        parser.add_argument(
+            "--test_after_fit",
+            type=bool,
+            default=True,
+            help="After fine-tuning, test the best checkpoint (the last where none is chosen).",
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Leaves the model's options to the configs.
+
+        Lightning would feed the hyper-parameters of `--ckpt_path` back into them, which collides
+        with those that the data decides.
+        """
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A trainer whose run folder always holds a metrics table."""
+        options = self._get(self.config_init, "trainer")
+        if options.logger is not False and not options.fast_dev_run:
+            root = options.default_root_dir
+            table = CSVLogger(root, name="")
+            if options.logger in (None, True):
+                others: list[Logger] = [TensorBoardLogger(root, name="", version=table.version)]
+            else:
+                given = options.logger
+                others = list(given) if isinstance(given, list) else [given]
+            kwargs["logger"] = [table, *others]
+        return super().instantiate_trainer(**kwargs)
+
+    def after_fit(self) -> None:
+        """Tests the chosen checkpoint of a fine-tuning run."""
+        wanted = self._get(self.config, "test_after_fit") and not self.trainer.interrupted
+        if not wanted or not isinstance(self.model, RecognitionTask):
+            return
+        if self.trainer.checkpoint_callback is None:  # a dry run, or checkpointing turned off
+            return
+        chosen = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")
+
+
+def run(arguments: list[str]) -> HicmaeCLI:
+    """Runs a command line; mistakes are raised.
+
+    Args:
+        arguments: What stands behind `hicmae`.
+
+    Returns:
+        What ran, with its trainer, model and data.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+        ArgumentError: An option that does not exist or does not fit.
+    """
+    # LightningCLI warns when it is given arguments beside those of the process.
+    sys.argv = ["hicmae", *resolve_arguments(arguments)]
+    return HicmaeCLI(
+        AudioVisualTask,
+        AudioVisualDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        save_config_callback=SaveConfigCallback,
+        save_config_kwargs={"overwrite": True},
+        trainer_defaults={
+            "default_root_dir": "runs",
+            "enable_model_summary": False,
+            "callbacks": [ClipProgressBar(), ModelCost(), ResultsFile()],
+        },
+        parser_kwargs={"prog": "hicmae", "description": DESCRIPTION, "exit_on_error": False},
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console command."""
+    try:
+        dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+    except KeyboardInterrupt:
+        fail("stopped")
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None or os.environ.get("HICMAE_TRACEBACK"):
+            raise
+        fail(sentence)
+
+
+def dispatch(arguments: list[str]) -> None:
+    """Runs one of the commands.
+
+    Args:
+        arguments: A command and its options.
+
+    Raises:
+        HicmaeError: There is no such command, or what the command raises.
+    """
+    command, options = arguments[0], arguments[1:]
+    if command == "demo":
+        from hicmae.demo.run import main as demo  # noqa: PLC0415 (the demo runs this module)
+
+        demo(options)
+    elif command == "configs":
+        show_configs()
+    elif command in COMMANDS or command.startswith("-"):
+        run(arguments)
+    else:
+        known = ", ".join((*COMMANDS, "demo", "configs"))
+        raise HicmaeError(f"There is no command '{command}': choose {known}.")
+
+
+def show_configs() -> None:
+    """Prints the names of the project's configs and what they are for."""
+    table = Table("config", "what it is for", box=None)
+    for name in config_names():
+        table.add_row(name, describe(name))
+    Console().print(table)
+
+
+def explain(error: BaseException) -> str | None:
+    """One sentence for a mistake of the user's; None for a defect of the program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, HicmaeError):
+        return text
+    if isinstance(error, ArgumentError) or "does not validate against" in text.lower():
+        return f"{_heart(str(error))} (hicmae COMMAND --help shows all options)"
+    if isinstance(error, RuntimeError) and "loading state_dict" in text:
+        differences = re.findall(r'(?:key\(s\) in state_dict: "|size mismatch for )([\w.]+)', text)
+        return (
+            f"The checkpoint is of another model (first difference: {differences[0]}): give "
+            "--ckpt_path with the config it was trained with; to start fine-tuning from "
+            "pre-trained weights use --model.pretrained."
+        )
+    if isinstance(error, FileNotFoundError | MisconfigurationException | PermissionError):
+        return text
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{text}: check that the disk has room and the folder can be written"
+    return None
+
+
+def _heart(message: str) -> str:
+    """What matters in a parser's message, which else lists types and whole configs."""
+    # "Does not validate against any of the Union subtypes ... Errors: - first - second ..."
+    listed = re.search(
+        r"Errors:\s*- (.*?)\s*(?:- Expected a <class 'NoneType'>|Given value|$)", message, re.S
+    )
+    return " ".join((listed[1] if listed else message).split())
+
+
+def fail(sentence: str) -> NoReturn:
+    """Prints the sentence and ends with status 2."""
+    Console(stderr=True).print(
+        f"hicmae: {sentence}", style="bold red", markup=False, soft_wrap=True
+    )
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""What all tasks share: optimisation, reproducible randomness, pictures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from hicmae.checkpoints import load_pretrained
+from hicmae.errors import ConfigError
+from hicmae.models import Architecture
+from hicmae.tasks.optimisation import parameter_groups, warmup_cosine
+
+Batch = dict[str, Any]
+
+# The batch for which `learning_rate` is stated; the rate in use grows with the batch (paper
+# section 4.2, after Goyal et al.).
+REFERENCE_BATCH = 256
+
+
+class AudioVisualTask(LightningModule):
+    """A training task around one of the models; see its subclasses.
+
+    Args:
+        learning_rate: Peak learning rate for a batch of 256 clips; it is scaled by the global
+            batch (clips per process × processes × accumulated batches).
+        min_learning_rate: Where the cosine ends, scaled alike.
+        weight_decay: Of all parameters but biases, norms, other one-dimensional ones and mask
+            tokens.
+        betas: Of AdamW.
+        warmup_epochs: Epochs over which the learning rate rises from 0; may be a fraction.
+        layer_decay: Factor of the learning rate from one layer to the one below; 1 turns it off.
+        seed: Seeds stochastic depth and masks, step by step, so that a step's randomness depends on
+            the seed, the process and the step alone.
+        pretrained: A Lightning, public-implementation or safetensors file whose weights the model
+            starts from. A resumed run takes its weights from `--ckpt_path` instead.
+    """
+
+    model: nn.Module
+    architecture: Architecture
+
+    def __init__(
+        self,
+        *,
+        learning_rate: float,
+        min_learning_rate: float = 0.0,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        warmup_epochs: float = 0.0,
+        layer_decay: float = 1.0,
+        seed: int = 0,
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.min_learning_rate = min_learning_rate
+        self.weight_decay = weight_decay
+        self.betas = betas
+        self.warmup_epochs = warmup_epochs
+        self.layer_decay = layer_decay
+        self.seed = seed
+        self.pretrained = pretrained
+
+    def example_forward(self) -> None:
+        """Runs the model on one blank clip, to measure it."""
+        raise NotImplementedError
+
+    def example_clip(self) -> tuple[Tensor, Tensor]:
+        """A blank clip of the model's shape: video (1, 3, T, H, W) and audio (1, 1, T', F)."""
+        shape = self.architecture
+        side = shape.image_size
+        return (
+            torch.zeros(1, 3, shape.num_frames, side, side, device=self.device),
+            torch.zeros(1, 1, shape.audio_frames, shape.mel_bins, device=self.device),
+        )
+
+    def setup(self, stage: str) -> None:
+        """Starts a new training run from the `pretrained` file, if one is named."""
+        if stage == "fit" and self.pretrained and not self.trainer.ckpt_path:
+            report = load_pretrained(self.model, self.pretrained)
+            rank_zero_info(f"Start from {self.pretrained}: {report}.")
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seeds the step."""
+        torch.manual_seed(self._step_seed(self.trainer.fit_loop.epoch_loop.total_batch_idx))
+
+    def generator(self, *parts: int) -> torch.Generator:
+        """A generator on the model's device, seeded from the task's seed and further numbers."""
+        return torch.Generator(self.device).manual_seed(self._step_seed(*parts))
+
+    def _step_seed(self, *parts: int) -> int:
+        seed = self.seed
+        for part in (self.global_rank, *parts):
+            # Large odd multiplier: neighbouring steps and processes get unrelated seeds.
+            seed = (seed * 6364136223846793005 + part + 1) % 2**63
+        return seed
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW in layer-wise groups with a stepwise warm-up and cosine."""
+        steps_per_epoch, total_steps = self._optimiser_steps()
+        scale = self._global_batch() / REFERENCE_BATCH
+        optimiser = torch.optim.AdamW(
+            parameter_groups(
+                self.model,
+                learning_rate=self.learning_rate * scale,
+                weight_decay=self.weight_decay,
+                layer_decay=self.layer_decay,
+                depth=self.architecture.depth,
+                fusion_depth=self.architecture.fusion_depth,
+            ),
+            betas=(self.betas[0], self.betas[1]),
+        )
+
+        def factor(step: int) -> float:
+            return warmup_cosine(
+                step,
+                warmup_steps=round(self.warmup_epochs * steps_per_epoch),
+                total_steps=total_steps,
+                floor=self.min_learning_rate / self.learning_rate,
+            )
+
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": LambdaLR(optimiser, factor), "interval": "step"},
+        }
+
+    def _global_batch(self) -> int:
+        batch_size = getattr(self.trainer.datamodule, "batch_size", REFERENCE_BATCH)  # type: ignore[attr-defined]
+        return batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
+
+    def _optimiser_steps(self) -> tuple[int, int]:
+        """Optimiser steps of an epoch and of the run.
+
+        They are counted from the data module. Asking the trainer for its estimate would build the
+        training loader early, which drops the state of a resumed one.
+        """
+        trainer = self.trainer
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        batches = data.steps_per_epoch(trainer.world_size)
+        limit = trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        steps_per_epoch = max(math.ceil(batches / trainer.accumulate_grad_batches), 1)
+        totals = []
+        if trainer.max_epochs is not None and trainer.max_epochs > 0:
+            totals.append(trainer.max_epochs * steps_per_epoch)
+        if trainer.max_steps > 0:
+            totals.append(trainer.max_steps)
+        if not totals:
+            raise ConfigError(
+                "The learning-rate schedule needs an end: set --trainer.max_epochs or "
+                "--trainer.max_steps."
+            )
+        return steps_per_epoch, min(totals)
+
+    def log_losses(self, losses: dict[str, Tensor], stage: str, batch_size: int) -> None:
+        """Logs losses under `stage/name`; the total also in the progress bar."""
+        for name, loss in losses.items():
+            self.log(
+                f"{stage}/{name}",
+                loss,
+                batch_size=batch_size,
+                prog_bar=name == "loss",
+                on_step=stage == "train",
+                on_epoch=True,
+                sync_dist=stage != "train",
+            )
+
+
+def build_architecture(size: str, changes: dict[str, Any] | None) -> Architecture:
+    """The architecture of a size, with the fields of a config changed."""
+    return Architecture.of_size(size, **(changes or {}))  # type: ignore[arg-type]

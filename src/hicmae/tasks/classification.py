@@ -1,0 +1,108 @@
+"""Fine-tuning for categorical emotion (paper section 3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torchmetrics.classification import MulticlassAccuracy
+
+from hicmae.tasks.base import Batch
+from hicmae.tasks.figures import confusion_figure, log_figure
+from hicmae.tasks.metrics import ClassificationMetrics
+from hicmae.tasks.recognition import RecognitionTask, as_floats, empty, require_targets
+
+
+class ClassificationTask(RecognitionTask):
+    """Learns one of several emotions.
+
+    Validation and test average the softmax outputs of a clip's views, and log UAR (mean recall of
+    the classes that occur), WAR (accuracy), weighted and macro F1, each in [0, 1]; testing adds a
+    confusion matrix and `test_predictions.csv`.
+
+    Args:
+        class_names: The classes in the order of their indices. On the command line they come from
+            the data.
+        label_smoothing: Share of the target spread over all classes.
+        **recognition: See `RecognitionTask` and `AudioVisualTask`.
+    """
+
+    def __init__(
+        self, class_names: list[str], *, label_smoothing: float = 0.0, **recognition: Any
+    ) -> None:
+        super().__init__(class_names, **recognition)
+        self.save_hyperparameters()
+        self.class_names = list(class_names)
+        self.label_smoothing = label_smoothing
+        self.validation_metrics = ClassificationMetrics(len(class_names))
+        self.test_metrics = ClassificationMetrics(len(class_names))
+        self.train_accuracy = MulticlassAccuracy(len(class_names), average="micro")
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Probabilities of the classes, averaged over views (B, K)."""
+        return self.view_outputs(batch).softmax(-1).mean(1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Cross-entropy; targets are class indices (B,) or soft labels (B, K)."""
+        if empty(batch):
+            return None
+        targets = require_targets(batch)
+        logits = self.view_outputs(batch)[:, 0]
+        loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+        self.log_losses({"loss": loss}, "train", len(targets))
+        if targets.ndim == 1:
+            self.train_accuracy(logits, targets)
+            self.log("train/WAR", self.train_accuracy, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures a batch."""
+        if not empty(batch):
+            self._measure(batch, "val", self.validation_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the metrics of the whole validation set."""
+        self._log_scores("val", self.validation_metrics)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures a batch and keeps its predictions."""
+        if not empty(batch):
+            probabilities = self._measure(batch, "test", self.test_metrics)
+            self._rows += self._table(batch, probabilities)
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the metrics and the confusion matrix of the whole test set."""
+        matrix = self._log_scores("test", self.test_metrics)
+        log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
+        self._write_rows("test_predictions")
+
+    def _measure(self, batch: Batch, stage: str, metrics: ClassificationMetrics) -> Tensor:
+        targets = require_targets(batch)
+        probabilities: Tensor = self(batch)
+        loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), targets)
+        self.log_losses({"loss": loss}, stage, len(targets))
+        metrics.update(probabilities, targets)
+        return probabilities
+
+    def _log_scores(self, stage: str, metrics: ClassificationMetrics) -> Tensor:
+        scores, matrix = metrics.compute()
+        metrics.reset()
+        for name, score in scores.items():
+            self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and name in {"UAR", "WAR"})
+        return matrix
+
+    def _table(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        targets = batch["target"].tolist() if "target" in batch else [None] * len(outputs)
+        rows = []
+        for name, probabilities, target in zip(
+            batch["id"], as_floats(outputs), targets, strict=True
+        ):
+            best = max(range(len(probabilities)), key=probabilities.__getitem__)
+            row: dict[str, Any] = {"id": name}
+            if target is not None:
+                row["target"] = self.class_names[target]
+            row["prediction"] = self.class_names[best]
+            row.update(zip(self.class_names, probabilities, strict=True))
+            rows.append(row)
+        return rows

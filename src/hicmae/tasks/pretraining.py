@@ -1,0 +1,173 @@
+"""Masked contrastive audio-visual pre-training (paper section 3.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hicmae.models import HiCMAE, Mask, PretrainingOutput, Size
+from hicmae.objectives.contrast import contrastive_logits, info_nce, retrieval_at_1
+from hicmae.objectives.masking import random_mask, tube_mask
+from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, video_target
+from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture
+from hicmae.tasks.figures import log_figure, reconstruction_figure
+
+
+class PretrainingTask(AudioVisualTask):
+    """Reconstructs masked video and audio and contrasts the two modalities layer by layer.
+
+    Logged, for `train` and `val`: the total loss, `video` and `audio` reconstruction, `contrast_N`
+    for every contrast layer N, and retrieval at rank 1 of the deepest contrast layer, audio to
+    video and video to audio, within the batch. Validation adds retrieval among all its clips for
+    every contrast layer and a figure of reconstructions.
+
+    Args:
+        video_mask_ratio: Share of frame positions masked, the same in all time slices.
+        audio_mask_ratio: Share of spectrogram patches masked.
+        contrast_weight: Weight of the summed contrastive losses; 0 turns contrast off.
+        temperature: Of the contrastive losses.
+        size: Published size of the model: tiny, small or base.
+        architecture: Fields of the architecture that differ from the size's, for example
+            `{width: 192, heads: 3, depth: 6}`; see `hicmae.models.Architecture`.
+        frame_difference: Predict the later frames of a tube as differences from its first.
+        figure_every_n_epochs: Validation epochs between figures of reconstructions; 0 for none.
+        **optimisation: See `AudioVisualTask`.
+    """
+
+    def __init__(
+        self,
+        *,
+        video_mask_ratio: float,
+        audio_mask_ratio: float,
+        contrast_weight: float,
+        temperature: float,
+        size: Size = "base",
+        architecture: dict[str, Any] | None = None,
+        frame_difference: bool = True,
+        figure_every_n_epochs: int = 10,
+        **optimisation: Any,
+    ) -> None:
+        super().__init__(**optimisation)
+        self.save_hyperparameters()
+        self.video_mask_ratio = video_mask_ratio
+        self.audio_mask_ratio = audio_mask_ratio
+        self.contrast_weight = contrast_weight
+        self.temperature = temperature
+        self.frame_difference = frame_difference
+        self.figure_every_n_epochs = figure_every_n_epochs
+        self.architecture = build_architecture(size, architecture)
+        self.model = HiCMAE(self.architecture)
+        self._validation: list[tuple[dict[int, Tensor], dict[int, Tensor]]] = []
+        self._figure_batch: (
+            tuple[tuple[Tensor, Tensor], tuple[Mask, Mask], PretrainingOutput] | None
+        ) = None
+
+    def example_forward(self) -> None:
+        """Runs the model on one blank clip under masks."""
+        self.model(*self.example_clip(), *self._masks(1, self.generator()))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """One step on a batch of `video` (B, 1, 3, T, H, W) and `audio` (B, 1, 1, T', F)."""
+        if not len(batch["id"]):
+            return None
+        video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
+        # A draw from the step's own random state, which `on_train_batch_start` has set.
+        masks = self._masks(len(video), self.generator(int(torch.randint(2**31, ()))))
+        losses, _ = self._losses(video, audio, *masks)
+        self.log_losses(losses, "train", len(video))
+        return losses["loss"]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures a batch under masks that stay the same from epoch to epoch."""
+        if not len(batch["id"]):
+            return
+        video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
+        masks = self._masks(len(video), self.generator(batch_idx))
+        losses, output = self._losses(video, audio, *masks)
+        self.log_losses(losses, "val", len(video))
+        self._validation.append((output.video_layers, output.audio_layers))
+        if batch_idx == 0 and self._wants_figure():
+            self._figure_batch = ((video, audio), masks, output)
+
+    def on_validation_epoch_end(self) -> None:
+        """Retrieval over the whole validation set, and the figure."""
+        if self._validation:
+            for layer in self.architecture.contrast_layers:
+                video = self._gathered([videos[layer] for videos, _ in self._validation])
+                audio = self._gathered([audios[layer] for _, audios in self._validation])
+                figures = {
+                    f"val/audio_to_video_set_{layer}": retrieval_at_1(audio, video),
+                    f"val/video_to_audio_set_{layer}": retrieval_at_1(video, audio),
+                }
+                self.log_dict(figures, rank_zero_only=True)
+        self._validation.clear()
+        if self._figure_batch is not None:
+            batch, masks, output = self._figure_batch
+            self._figure_batch = None
+            figure = reconstruction_figure(
+                batch, masks, output, self.architecture, frame_difference=self.frame_difference
+            )
+            log_figure(self, "reconstruction", figure)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """The same as validation, on the test clips."""
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """The same as at the end of validation."""
+        self.on_validation_epoch_end()
+
+    def _masks(self, batch: int, generator: torch.Generator) -> tuple[Mask, Mask]:
+        rows, columns = self.architecture.audio_grid
+        return (
+            tube_mask(batch, self.architecture.video_grid, self.video_mask_ratio, generator),
+            random_mask(batch, rows * columns, self.audio_mask_ratio, generator),
+        )
+
+    def _losses(
+        self, video: Tensor, audio: Tensor, video_mask: Mask, audio_mask: Mask
+    ) -> tuple[dict[str, Tensor], PretrainingOutput]:
+        shape = self.architecture
+        output: PretrainingOutput = self.model(video, audio, video_mask, audio_mask)
+        tubes = video_target(
+            video,
+            video_mask.masked,
+            tubelet_size=shape.tubelet_size,
+            patch_size=shape.patch_size,
+            frame_difference=self.frame_difference,
+        )
+        patches = audio_target(audio, audio_mask.masked, patch_size=shape.patch_size)
+        losses = {
+            "video": reconstruction_loss(output.video.float(), tubes),
+            "audio": reconstruction_loss(output.audio.float(), patches),
+        }
+        contrast = video.new_zeros(())
+        retrieval = {}
+        for layer in shape.contrast_layers:
+            videos, audios = output.video_layers[layer].float(), output.audio_layers[layer].float()
+            losses[f"contrast_{layer}"] = info_nce(
+                contrastive_logits(videos, audios, self.temperature)
+            )
+            contrast = contrast + losses[f"contrast_{layer}"]
+            retrieval = {
+                "audio_to_video_batch": retrieval_at_1(audios.detach(), videos.detach()),
+                "video_to_audio_batch": retrieval_at_1(videos.detach(), audios.detach()),
+            }
+        total = losses["video"] + losses["audio"] + self.contrast_weight * contrast
+        return {"loss": total, **losses, **retrieval}, output
+
+    def _gathered(self, features: list[Tensor]) -> Tensor:
+        joined = torch.cat(features).float()
+        if self.trainer.world_size == 1:
+            return joined
+        gathered = self.all_gather(joined)  # (processes, N, C)
+        assert isinstance(gathered, Tensor)  # noqa: S101
+        return gathered.flatten(0, 1)
+
+    def _wants_figure(self) -> bool:
+        if self.figure_every_n_epochs < 1 or self.trainer.sanity_checking:
+            return False
+        last = self.current_epoch + 1 == self.trainer.max_epochs
+        return last or self.current_epoch % self.figure_every_n_epochs == 0

@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_FOLDER ?= demo-run
+
+.PHONY: help setup demo test check clean
+
+help:
+	@echo "make demo    set up, then corpus, pre-training, fine-tuning and test on a synthetic corpus"
+	@echo "make test    set up, then the whole test suite with coverage"
+	@echo "make check   set up, then formatting, lint and types"
+	@echo "make clean   remove the virtual environment and everything that was made"
+
+# The stamp is older than pyproject.toml after a change of dependencies, which installs anew.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/installed
+
+demo: setup
+	$(BIN)/hicmae demo --folder $(DEMO_FOLDER)
+
+test: setup
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO_FOLDER) runs .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -155,8 +154,6 @@ def main() -> None:
     parser.add_argument("--labels", nargs="*", default=list(LABELS))
     parser.add_argument("--precision", default="bf16-mixed", help="of fine-tuning")
     options = parser.parse_args()
-    # Waiting threads that spin slow each other down where other programs run as well.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for seed in options.seeds:
         experiment = Experiment(options.manifest, options.folder, seed, options.precision)
         for kind in options.kinds:

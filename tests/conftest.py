@@ -5,6 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+# Before torch is imported: on tensors as small as here, threads wait for each other longer than
+# they compute. Processes that tests start inherit it, so that their sums are the same.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -43,3 +48,25 @@ def clip_factory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
         return path if path.exists() else write_clip(path, **options)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 14 short clips and a manifest.csv with splits, `emotion` and two numbers."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rows = []
+    for index in range(14):
+        video = f"clip{index:02d}.mp4"
+        write_clip(folder / video, seconds=0.8, size=(48, 48), seed=index)
+        rows.append(
+            {
+                "id": f"c{index:02d}",
+                "video": video,
+                "split": "train" if index < 8 else "val" if index < 11 else "test",
+                "emotion": ("anger", "calm", "joy")[index % 3],
+                "arousal": index / 14,
+                "valence": (index % 5) / 5,
+            }
+        )
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    return folder

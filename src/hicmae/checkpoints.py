@@ -105,9 +105,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     else:
         state = _read_torch(path)
     return {
-        name: tensor.flatten(1) if name.endswith("embedding.projection.weight") else tensor
+        name: _flat(tensor) if name.endswith("embedding.projection.weight") else tensor
         for name, tensor in ((our_name(name), tensor) for name, tensor in state.items())
     }
+
+
+def _flat(embedding: Tensor) -> Tensor:
+    """The weight of a patch embedding, which may be a convolution's, as (C, values of a patch)."""
+    return embedding.flatten(1) if embedding.ndim > 1 else embedding
 
 
 def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
@@ -121,7 +126,8 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
         What was loaded, left fresh and dropped.
 
     Raises:
-        CheckpointError: No tensor fits, or one has the right name and another shape.
+        CheckpointError: No tensor fits, one has the right name and another shape, or an encoder has
+            more or fewer layers.
     """
     weights = read_weights(path)
     own = model.state_dict()
@@ -144,6 +150,17 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
                 f"and {tuple(own[name].shape)} here; set size and architecture to those of the "
                 f"pre-training run."
             )
+    for encoder in ("video_encoder.", "audio_encoder.", "fusion_encoder."):
+        ours, theirs = (
+            {name for name in names if name.startswith(encoder)} for names in (own, weights)
+        )
+        if theirs and ours != theirs:
+            name = min(ours ^ theirs)
+            side = "model" if name in ours else "file"
+            raise CheckpointError(
+                f"{path} is of another architecture: {name} is in the {side} alone; set size and "
+                f"architecture to those of the pre-training run."
+            )
     model.load_state_dict({name: weights[name] for name in loaded}, strict=False)
     return LoadReport(
         loaded=loaded,
@@ -160,18 +177,20 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             f"{path} holds objects other than tensors, or is damaged; it is not loaded, since "
             f"unpickling could run foreign code: ask for a safetensors file or a weights-only one."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable checkpoint: {error}.") from error
-    if isinstance(content, dict):
-        if "state_dict" in content:
-            return {
-                name.removeprefix("model."): tensor
-                for name, tensor in content["state_dict"].items()
-                if name.startswith("model.")
-            }
+    except Exception as error:  # whatever the bytes of a foreign file lead the reader to
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint: {error or type(error).__name__}."
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = {
+            name.removeprefix("model."): tensor
+            for name, tensor in content["state_dict"].items()
+            if str(name).startswith("model.")
+        }
+    elif isinstance(content, dict):
         content = content.get("model", content)
     if not isinstance(content, dict) or not all(
-        isinstance(value, Tensor) for value in content.values()
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
         raise CheckpointError(
             f"{path} is no checkpoint of a known format: it needs a 'state_dict' (Lightning), a "

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
+import warnings
+import zipfile
+from argparse import RawDescriptionHelpFormatter
+from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, DefaultHelpFormatter
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -18,7 +23,7 @@ from rich.table import Table
 from hicmae.callbacks import ClipProgressBar, ModelCost, ResultsFile
 from hicmae.configs import config_names, describe, resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
-from hicmae.errors import HicmaeError
+from hicmae.errors import CheckpointError, ConfigError, HicmaeError
 from hicmae.tasks import AudioVisualTask, RecognitionTask
 
 DESCRIPTION = """\
@@ -34,6 +39,10 @@ labelled ones, test, predict.
 A config that is no file in the current folder is looked up among the project's; later ones
 override earlier ones, options override configs. HICMAE_TRACEBACK=1 shows where an error arose.
 """
+
+
+class HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the line breaks of the description."""
 
 
 COMMANDS = ("fit", "validate", "test", "predict")
@@ -56,11 +65,14 @@ class HicmaeCLI(LightningCLI):
         )
 
     def _parse_ckpt_path(self) -> None:
-        """Leaves the model's options to the configs.
+        """Leaves the model's options to the configs, and refuses a file that is no checkpoint.
 
         Lightning would feed the hyper-parameters of `--ckpt_path` back into them, which collides
         with those that the data decides.
         """
+        path = self.config[self.config.subcommand].ckpt_path
+        if path and Path(path).is_file() and not zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path} is no checkpoint of a run, or is damaged.")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose run folder always holds a metrics table."""
@@ -74,7 +86,31 @@ class HicmaeCLI(LightningCLI):
                 given = options.logger
                 others = list(given) if isinstance(given, list) else [given]
             kwargs["logger"] = [table, *others]
-        return super().instantiate_trainer(**kwargs)
+        if options.enable_progress_bar is False:
+            self.trainer_defaults["callbacks"] = [
+                callback
+                for callback in self.trainer_defaults["callbacks"]
+                if not isinstance(callback, ClipProgressBar)
+            ]
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except ValueError as error:  # such as an accelerator that does not exist
+            raise ConfigError(f"trainer: {error}") from error
+
+    def before_test(self) -> None:
+        """Refuses to judge a model that was never trained."""
+        self._require_checkpoint()
+
+    def before_predict(self) -> None:
+        """Refuses to predict with a model that was never trained."""
+        self._require_checkpoint()
+
+    def _require_checkpoint(self) -> None:
+        if not self._get(self.config, "ckpt_path"):
+            raise ConfigError(
+                f"{self.subcommand} needs a trained model: give --ckpt_path, for example "
+                "RUN/checkpoints/best.ckpt."
+            )
 
     def after_fit(self) -> None:
         """Tests the chosen checkpoint of a fine-tuning run."""
@@ -101,7 +137,9 @@ def run(arguments: list[str]) -> HicmaeCLI:
         ArgumentError: An option that does not exist or does not fit.
     """
     # LightningCLI warns when it is given arguments beside those of the process.
-    sys.argv = ["hicmae", *resolve_arguments(arguments)]
+    # The first stays: with several devices, lightning starts the other processes by it.
+    sys.argv = [sys.argv[0], *resolve_arguments(arguments)]
+    quieten()
     return HicmaeCLI(
         AudioVisualTask,
         AudioVisualDataModule,
@@ -115,8 +153,24 @@ def run(arguments: list[str]) -> HicmaeCLI:
             "enable_model_summary": False,
             "callbacks": [ClipProgressBar(), ModelCost(), ResultsFile()],
         },
-        parser_kwargs={"prog": "hicmae", "description": DESCRIPTION, "exit_on_error": False},
+        parser_kwargs={
+            "prog": "hicmae",
+            "description": DESCRIPTION,
+            "exit_on_error": False,
+            "formatter_class": HelpFormatter,
+        },
     )
+
+
+def quieten() -> None:
+    """Keeps advertisements and warnings that no user can act on out of the output."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "litlogger" not in record.getMessage()
+    )
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+    warnings.filterwarnings("ignore", message=r".*does not have many workers")
+    warnings.filterwarnings("ignore", message=r".*recommended to use `self.log\('train/")
+    warnings.filterwarnings("ignore", message=r".*The dirpath has changed")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -190,7 +244,9 @@ def _heart(message: str) -> str:
     listed = re.search(
         r"Errors:\s*- (.*?)\s*(?:- Expected a <class 'NoneType'>|Given value|$)", message, re.S
     )
-    return " ".join((listed[1] if listed else message).split())
+    key = re.match(r'Parser key "([\w.]+)"', message)
+    heart = " ".join((listed[1] if listed else message).split())
+    return f"{key[1]}: {heart}" if key and listed else heart
 
 
 def fail(sentence: str) -> NoReturn:

@@ -231,7 +231,8 @@ def check_files(table: pd.DataFrame, source: str) -> None:
                 exists[path] = Path(path).exists()
     if all(exists.values()):
         return
-    missing = ~(table["video"].map(exists) & table["audio"].map(exists)).to_numpy(dtype=bool)
+    files = zip(table["video"], table["audio"], strict=True)
+    missing = np.array([not (exists[video] and exists[audio]) for video, audio in files])
     position = int(missing.argmax())
     row = table.iloc[position]
     file = row["audio"] if exists[row["video"]] else row["video"]

@@ -34,7 +34,7 @@ class Effort:
     finetuning_epochs: int
 
 
-FULL = Effort(speakers=12, clips=6, pretraining_epochs=15, finetuning_epochs=12)
+FULL = Effort(speakers=24, clips=4, pretraining_epochs=20, finetuning_epochs=24)
 REDUCED = Effort(speakers=8, clips=1, pretraining_epochs=1, finetuning_epochs=2)
 
 
@@ -107,7 +107,7 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
             "--config=demo/pretrain.yaml",
             *common,
             f"--trainer.max_epochs={effort.pretraining_epochs}",
-            f"--trainer.check_val_every_n_epoch={min(5, effort.pretraining_epochs)}",
+            f"--trainer.check_val_every_n_epoch={min(10, effort.pretraining_epochs)}",
             f"--trainer.default_root_dir={folder / 'pretrain'}",
         ]
     )
@@ -129,6 +129,7 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
                 *common,
                 *start_from,
                 f"--trainer.max_epochs={effort.finetuning_epochs}",
+                f"--trainer.check_val_every_n_epoch={min(4, effort.finetuning_epochs)}",
                 f"--trainer.default_root_dir={folder / 'finetune' / name.replace(' ', '-')}",
             ]
         )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from hicmae.errors import ConfigError
 from hicmae.models.layers import (
     NORM_EPSILON,
     CrossAttentionBlock,
@@ -33,7 +34,10 @@ class VideoEmbedding(nn.Module):
         shape = self.architecture
         expected = (3, shape.num_frames, shape.image_size, shape.image_size)
         if tuple(video.shape[1:]) != expected:
-            raise ValueError(f"video is {tuple(video.shape[1:])}, the model takes {expected}")
+            raise ConfigError(
+                f"Video is {tuple(video.shape[1:])}, the model takes {expected}: give the data "
+                "and the architecture the same num_frames and image_size."
+            )
         patches = video_patches(video, shape.tubelet_size, shape.patch_size)
         return self.projection(patches if visible is None else gather_tokens(patches, visible))
 
@@ -51,7 +55,10 @@ class AudioEmbedding(nn.Module):
         shape = self.architecture
         expected = (1, shape.audio_frames, shape.mel_bins)
         if tuple(audio.shape[1:]) != expected:
-            raise ValueError(f"audio is {tuple(audio.shape[1:])}, the model takes {expected}")
+            raise ConfigError(
+                f"Audio is {tuple(audio.shape[1:])}, the model takes {expected}: give the data "
+                "and the architecture the same audio_frames and mel_bins."
+            )
         patches = audio_patches(audio, shape.patch_size)
         return self.projection(patches if visible is None else gather_tokens(patches, visible))
 
@@ -82,7 +89,7 @@ class Encoder(nn.Module):
             SelfAttentionBlock(
                 architecture.width, architecture.heads, architecture.mlp_ratio, float(rate)
             )
-            for rate in torch.linspace(0, drop_path, architecture.depth)
+            for rate in torch.linspace(0, drop_path, architecture.depth, device="cpu")
         )
         self.norm = nn.LayerNorm(architecture.width, eps=NORM_EPSILON)
 
@@ -118,7 +125,10 @@ class FusionEncoder(nn.Module):
 
     def __init__(self, architecture: Architecture, drop_path: float = 0.0) -> None:
         super().__init__()
-        rates = [float(rate) for rate in torch.linspace(0, drop_path, architecture.fusion_depth)]
+        rates = [
+            float(rate)
+            for rate in torch.linspace(0, drop_path, architecture.fusion_depth, device="cpu")
+        ]
         shape = (architecture.width, architecture.heads, architecture.mlp_ratio)
         self.video_blocks = nn.ModuleList(CrossAttentionBlock(*shape, rate) for rate in rates)
         self.audio_blocks = nn.ModuleList(CrossAttentionBlock(*shape, rate) for rate in rates)

@@ -25,7 +25,9 @@ def ccc_loss(prediction: Tensor, target: Tensor) -> Tensor:
 def pcc_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """One minus Pearson's correlation coefficient, averaged over targets (B, K)."""
     covariance, prediction_variance, target_variance = _moments(prediction, target)
-    return 1 - (covariance / ((prediction_variance * target_variance).sqrt() + 1e-6)).mean()
+    # Clamped: where nothing varies the root has no finite slope, and the gradient would be NaN.
+    deviations = (prediction_variance * target_variance).clamp(min=1e-24).sqrt()
+    return 1 - (covariance / (deviations + 1e-6)).mean()
 
 
 def _moments(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -81,8 +81,17 @@ class AudioVisualTask(LightningModule):
         )
 
     def setup(self, stage: str) -> None:
-        """Starts a new training run from the `pretrained` file, if one is named."""
-        if stage == "fit" and self.pretrained and not self.trainer.ckpt_path:
+        """Starts from the `pretrained` file where the strategy is about to shard the model."""
+        if stage == "fit" and self.trainer.strategy.restore_checkpoint_after_setup:
+            self._start_from_pretrained()
+
+    def on_fit_start(self) -> None:
+        """Starts from the `pretrained` file; by now the trainer knows whether it resumes a run."""
+        if not self.trainer.strategy.restore_checkpoint_after_setup:
+            self._start_from_pretrained()
+
+    def _start_from_pretrained(self) -> None:
+        if self.pretrained and not self.trainer.ckpt_path:
             report = load_pretrained(self.model, self.pretrained)
             rank_zero_info(f"Start from {self.pretrained}: {report}.")
 
@@ -168,7 +177,7 @@ class AudioVisualTask(LightningModule):
                 prog_bar=name == "loss",
                 on_step=stage == "train",
                 on_epoch=True,
-                sync_dist=stage != "train",
+                sync_dist=stage != "train",  # every step of all processes would wait for it
             )
 
 

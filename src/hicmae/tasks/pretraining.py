@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from hicmae.models import HiCMAE, Mask, PretrainingOutput, Size
 from hicmae.objectives.contrast import contrastive_logits, info_nce, retrieval_at_1
@@ -32,7 +33,8 @@ class PretrainingTask(AudioVisualTask):
         architecture: Fields of the architecture that differ from the size's, for example
             `{width: 192, heads: 3, depth: 6}`; see `hicmae.models.Architecture`.
         frame_difference: Predict the later frames of a tube as differences from its first.
-        figure_every_n_epochs: Validation epochs between figures of reconstructions; 0 for none.
+        figure_every_n_epochs: Epochs between figures of reconstructions at least, besides the
+            first validation and the last; 0 for none.
         **optimisation: See `AudioVisualTask`.
     """
 
@@ -60,6 +62,7 @@ class PretrainingTask(AudioVisualTask):
         self.architecture = build_architecture(size, architecture)
         self.model = HiCMAE(self.architecture)
         self._validation: list[tuple[dict[int, Tensor], dict[int, Tensor]]] = []
+        self._figure_epoch: int | None = None
         self._figure_batch: (
             tuple[tuple[Tensor, Tensor], tuple[Mask, Mask], PretrainingOutput] | None
         ) = None
@@ -101,7 +104,7 @@ class PretrainingTask(AudioVisualTask):
                     f"val/audio_to_video_set_{layer}": retrieval_at_1(audio, video),
                     f"val/video_to_audio_set_{layer}": retrieval_at_1(video, audio),
                 }
-                self.log_dict(figures, rank_zero_only=True)
+                self.log_dict(figures, sync_dist=True)
         self._validation.clear()
         if self._figure_batch is not None:
             batch, masks, output = self._figure_batch
@@ -159,15 +162,17 @@ class PretrainingTask(AudioVisualTask):
         return {"loss": total, **losses, **retrieval}, output
 
     def _gathered(self, features: list[Tensor]) -> Tensor:
+        """The features of all processes, which may hold different numbers of clips."""
         joined = torch.cat(features).float()
-        if self.trainer.world_size == 1:
-            return joined
-        gathered = self.all_gather(joined)  # (processes, N, C)
-        assert isinstance(gathered, Tensor)  # noqa: S101
-        return gathered.flatten(0, 1)
+        return torch.cat(gather_all_tensors(joined)) if self.trainer.world_size > 1 else joined
 
     def _wants_figure(self) -> bool:
         if self.figure_every_n_epochs < 1 or self.trainer.sanity_checking:
             return False
-        last = self.current_epoch + 1 == self.trainer.max_epochs
-        return last or self.current_epoch % self.figure_every_n_epochs == 0
+        due = self._figure_epoch is None or (
+            self.current_epoch - self._figure_epoch >= self.figure_every_n_epochs
+        )
+        if due or self.current_epoch + 1 == self.trainer.max_epochs:
+            self._figure_epoch = self.current_epoch
+            return True
+        return False

@@ -14,6 +14,11 @@ from hicmae.errors import ConfigError
 from hicmae.models import EmotionRecognizer, Size
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture
 
+NO_LABELS = (
+    "The data has no labels to train or test on: name a label column with --data.label, or target "
+    "columns with --data.targets."
+)
+
 
 class RecognitionTask(AudioVisualTask):
     """Fine-tunes an `EmotionRecognizer`; its subclasses say for what.
@@ -39,6 +44,8 @@ class RecognitionTask(AudioVisualTask):
         **optimisation: Any,
     ) -> None:
         super().__init__(**optimisation)
+        if not outputs:
+            raise ConfigError(NO_LABELS)
         self.outputs = list(outputs)
         self.architecture = build_architecture(size, architecture)
         self.model = EmotionRecognizer(self.architecture, len(outputs), drop_path)
@@ -100,10 +107,7 @@ def require_targets(batch: Batch) -> Tensor:
         ConfigError: The data has no labels.
     """
     if "target" not in batch:
-        raise ConfigError(
-            "The data has no labels to train or test on: name a label column with --data.label, or "
-            "several target columns with --data.targets."
-        )
+        raise ConfigError(NO_LABELS)
     targets: Tensor = batch["target"]
     return targets
 

@@ -12,10 +12,10 @@ from hicmae.tasks.metrics import RegressionMetrics
 from hicmae.tasks.recognition import RecognitionTask, as_floats, empty, require_targets
 
 _ACTIVATIONS = {
-    "none": nn.Identity(),
-    "sigmoid": nn.Sigmoid(),
-    "relu": nn.ReLU(),
-    "tanh": nn.Tanh(),
+    "none": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
 }
 
 
@@ -45,7 +45,7 @@ class RegressionTask(RecognitionTask):
         self.save_hyperparameters()
         self.target_names = list(target_names)
         self.criterion = REGRESSION_LOSSES[loss]
-        self.activation = _ACTIVATIONS[activation]
+        self.activation = _ACTIVATIONS[activation]()
         self.validation_metrics = RegressionMetrics(len(target_names))
         self.test_metrics = RegressionMetrics(len(target_names))
 

@@ -4,6 +4,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
+from tiny import ARCHITECTURE
 from torch.utils.data import DataLoader
 
 from hicmae.callbacks import ClipProgressBar, ModelCost, ResultsFile, multiply_adds
@@ -11,21 +12,6 @@ from hicmae.models import Mask
 from hicmae.models.encoders import AudioEmbedding, VideoEmbedding
 from hicmae.tasks import ClassificationTask, PretrainingTask
 
-MICRO = {
-    "width": 16,
-    "heads": 2,
-    "depth": 2,
-    "fusion_depth": 1,
-    "decoder_width": 16,
-    "decoder_heads": 2,
-    "decoder_depth": 2,
-    "skip_layers": [2],
-    "contrast_layers": [2],
-    "image_size": 32,
-    "num_frames": 4,
-    "audio_frames": 32,
-    "mel_bins": 32,
-}
 CLASSES = ["anger", "calm", "joy"]
 
 
@@ -66,7 +52,7 @@ class OneBatch(pl.LightningDataModule):
 
 def classification(**options):
     torch.manual_seed(0)
-    defaults = {"learning_rate": 0.01, "architecture": MICRO}
+    defaults = {"learning_rate": 0.01, "architecture": ARCHITECTURE}
     return ClassificationTask(CLASSES, **defaults | options)
 
 
@@ -126,7 +112,7 @@ class TestMultiplyAdds:
         assert round((cost + saved) / 1e9, 1) == 15.1
 
     def test_parts_add_up(self):
-        cost = multiply_adds(pretraining(architecture=MICRO))
+        cost = multiply_adds(pretraining(architecture=ARCHITECTURE))
         parts = (
             "video_encoder",
             "audio_encoder",
@@ -138,7 +124,7 @@ class TestMultiplyAdds:
         assert cost["HiCMAE.no_such_part"] == 0
 
     def test_embeddings_of_visible_patches_alone_are_counted(self):
-        task = pretraining(architecture=MICRO)
+        task = pretraining(architecture=ARCHITECTURE)
         cost = multiply_adds(task)
         embeddings = [m for m in task.model.modules() if isinstance(m, VideoEmbedding)]
         assert len(embeddings) == 1
@@ -176,7 +162,7 @@ class TestModelCost:
         assert capsys.readouterr().out.count("multiply-adds per clip") == 1
 
     def test_pretraining_is_measured_under_masks(self, capsys):
-        task = pretraining(architecture=MICRO, figure_every_n_epochs=0)
+        task = pretraining(architecture=ARCHITECTURE, figure_every_n_epochs=0)
         trainer(None, ModelCost()).fit(task, datamodule=OneBatch())
         assert "video_decoder" in capsys.readouterr().out
 

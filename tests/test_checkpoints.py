@@ -5,28 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny import tiny_architecture
 
 from hicmae.checkpoints import load_pretrained, our_name
 from hicmae.errors import CheckpointError
-from hicmae.models import Architecture, EmotionRecognizer, HiCMAE
+from hicmae.models import EmotionRecognizer, HiCMAE
 
 REFERENCE = Path(__file__).parent / "reference_micro"
 
 # The architecture of reference_micro/pretrain_micro.pth, as cases.json beside it states it.
-SHAPE = Architecture(
-    width=16,
-    heads=2,
-    depth=2,
-    fusion_depth=2,
-    decoder_width=16,
-    decoder_heads=2,
-    decoder_depth=2,
-    skip_layers=(2,),
-    contrast_layers=(2,),
-    image_size=32,
-    audio_frames=32,
-    mel_bins=32,
-)
+SHAPE = tiny_architecture(fusion_depth=2, contrast_layers=[2], num_frames=16)
 
 
 @pytest.fixture(scope="module")

@@ -12,29 +12,18 @@ import torch
 import yaml
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from media_factory import write_clip
+from tiny import ARCHITECTURE
 from torch import nn
 
 from hicmae.cli import HicmaeCLI, main, run
 from hicmae.configs import config_folder, config_names
 from hicmae.tasks import PretrainingTask
 
-ARCHITECTURE = {
-    "width": 16,
-    "heads": 2,
-    "depth": 2,
-    "fusion_depth": 1,
-    "decoder_width": 16,
-    "decoder_heads": 2,
-    "decoder_depth": 2,
-    "skip_layers": [2],
-    "contrast_layers": [1, 2],
-    "image_size": 32,
-    "audio_frames": 64,
-    "mel_bins": 32,
-}
-RECOGNITION = {"architecture": ARCHITECTURE, "learning_rate": 0.01, "drop_path": 0.1}
+# Clips of as many frames as the data modules give by default.
+SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
+RECOGNITION = {"architecture": SHAPE, "learning_rate": 0.01, "drop_path": 0.1}
 PRETRAINING = {
-    "architecture": ARCHITECTURE,
+    "architecture": SHAPE,
     "video_mask_ratio": 0.75,
     "audio_mask_ratio": 0.75,
     "contrast_weight": 0.05,
@@ -647,6 +636,12 @@ UNFIT = {
 
 
 class TestMistakenCheckpoints:
+    @pytest.mark.parametrize("command", ["test", "predict"])
+    def test_none_at_all(self, refuse, configs, tmp_path, command):
+        options = [f"--config={configs['classify']}", f"--trainer.default_root_dir={tmp_path}"]
+        refuse([command, *options], f"{command} needs a trained model", "--ckpt_path")
+        assert not list(tmp_path.rglob("*predictions.csv"))
+
     def test_missing(self, refuse, configs):
         refuse(
             ["test", f"--config={configs['classify']}", "--ckpt_path=gone/best.ckpt"], "best.ckpt"

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from tiny import tiny_architecture
 from torch import nn
 
 from hicmae.errors import ConfigError
@@ -17,21 +18,7 @@ from hicmae.models.layers import (
 )
 from hicmae.objectives.masking import random_mask, tube_mask
 
-MICRO = Architecture(
-    width=16,
-    heads=2,
-    depth=2,
-    fusion_depth=1,
-    decoder_width=8,
-    decoder_heads=2,
-    decoder_depth=2,
-    skip_layers=(2,),
-    contrast_layers=(1, 2),
-    image_size=32,
-    num_frames=4,
-    audio_frames=64,
-    mel_bins=32,
-)
+MICRO = tiny_architecture(decoder_width=8, audio_frames=64)
 
 
 def clip(shape, batch=2, seed=0):

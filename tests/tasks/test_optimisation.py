@@ -5,26 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import tiny_architecture
 from torch import nn
 
-from hicmae.models import Architecture, EmotionRecognizer, HiCMAE
+from hicmae.models import EmotionRecognizer, HiCMAE
 from hicmae.tasks.optimisation import layer_index, parameter_groups, warmup_cosine
 
-MICRO = Architecture(
-    width=8,
-    heads=2,
-    depth=3,
-    fusion_depth=2,
-    decoder_width=8,
-    decoder_heads=2,
-    decoder_depth=2,
-    skip_layers=(3,),
-    contrast_layers=(3,),
-    image_size=16,
-    num_frames=2,
-    audio_frames=16,
-    mel_bins=16,
-)
+MICRO = tiny_architecture(depth=3, fusion_depth=2, skip_layers=[3], contrast_layers=[3])
 
 
 def groups_of(model, **options):

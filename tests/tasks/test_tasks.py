@@ -9,26 +9,12 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from timm.layers import DropPath
+from tiny import ARCHITECTURE
 from torch.utils.data import DataLoader
 
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
 
-ARCHITECTURE = {
-    "width": 16,
-    "heads": 2,
-    "depth": 2,
-    "fusion_depth": 1,
-    "decoder_width": 16,
-    "decoder_heads": 2,
-    "decoder_depth": 2,
-    "skip_layers": [2],
-    "contrast_layers": [1, 2],
-    "image_size": 32,
-    "num_frames": 4,
-    "audio_frames": 32,
-    "mel_bins": 32,
-}
 CLASSES = ["anger", "calm", "joy"]
 TARGETS = ["arousal", "valence"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ Batch = dict[str, Any]
 REFERENCE_BATCH = 256
 
 
-class AudioVisualTask(LightningModule):
+class AudioVisualTask(LightningModule, ABC):
     """A training task around one of the models; see its subclasses.
 
     Args:
@@ -67,9 +68,9 @@ class AudioVisualTask(LightningModule):
         self.seed = seed
         self.pretrained = pretrained
 
+    @abstractmethod
     def example_forward(self) -> None:
         """Runs the model on one blank clip, to measure it."""
-        raise NotImplementedError
 
     def example_clip(self) -> tuple[Tensor, Tensor]:
         """A blank clip of the model's shape: video (1, 3, T, H, W) and audio (1, 1, T', F)."""

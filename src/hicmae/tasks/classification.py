@@ -14,7 +14,7 @@ from hicmae.tasks.metrics import ClassificationMetrics
 from hicmae.tasks.recognition import RecognitionTask, as_floats, empty, require_targets
 
 
-class ClassificationTask(RecognitionTask):
+class ClassificationTask(RecognitionTask[ClassificationMetrics]):
     """Learns one of several emotions.
 
     Validation and test average the softmax outputs of a clip's views, and log UAR (mean recall of
@@ -56,43 +56,20 @@ class ClassificationTask(RecognitionTask):
             self.log("train/WAR", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measures a batch."""
-        if not empty(batch):
-            self._measure(batch, "val", self.validation_metrics)
+    def evaluation_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy of the averaged probabilities."""
+        return F.nll_loss(outputs.clamp(min=1e-12).log(), targets)
 
-    def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of the whole validation set."""
-        self._log_scores("val", self.validation_metrics)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measures a batch and keeps its predictions."""
-        if not empty(batch):
-            probabilities = self._measure(batch, "test", self.test_metrics)
-            self._rows += self._table(batch, probabilities)
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the metrics and the confusion matrix of the whole test set."""
-        matrix = self._log_scores("test", self.test_metrics)
-        log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
-        self._write_rows("test_predictions")
-
-    def _measure(self, batch: Batch, stage: str, metrics: ClassificationMetrics) -> Tensor:
-        targets = require_targets(batch)
-        probabilities: Tensor = self(batch)
-        loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), targets)
-        self.log_losses({"loss": loss}, stage, len(targets))
-        metrics.update(probabilities, targets)
-        return probabilities
-
-    def _log_scores(self, stage: str, metrics: ClassificationMetrics) -> Tensor:
+    def log_scores(self, stage: str, metrics: ClassificationMetrics) -> None:
+        """Logs UAR, WAR and F1; testing also draws the confusion matrix."""
         scores, matrix = metrics.compute()
-        metrics.reset()
         for name, score in scores.items():
             self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and name in {"UAR", "WAR"})
-        return matrix
+        if stage == "test":
+            log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
 
-    def _table(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+    def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """The likeliest class and the probability of every class."""
         targets = batch["target"].tolist() if "target" in batch else [None] * len(outputs)
         rows = []
         for name, probabilities, target in zip(

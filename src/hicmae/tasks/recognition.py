@@ -1,9 +1,10 @@
-"""What classification and regression share: the recogniser, views, predictions on disk."""
+"""What classification and regression share: recogniser, views, evaluation, predictions on disk."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 import torch
@@ -13,6 +14,9 @@ from torch import Tensor
 from hicmae.errors import ConfigError
 from hicmae.models import EmotionRecognizer, Size
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture
+from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
+
+Metrics = TypeVar("Metrics", bound=ClassificationMetrics | RegressionMetrics)
 
 NO_LABELS = (
     "The data has no labels to train or test on: name a label column with --data.label, or target "
@@ -20,7 +24,7 @@ NO_LABELS = (
 )
 
 
-class RecognitionTask(AudioVisualTask):
+class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     """Fine-tunes an `EmotionRecognizer`; its subclasses say for what.
 
     Args:
@@ -33,6 +37,8 @@ class RecognitionTask(AudioVisualTask):
     """
 
     model: EmotionRecognizer
+    validation_metrics: Metrics
+    test_metrics: Metrics
 
     def __init__(
         self,
@@ -68,24 +74,76 @@ class RecognitionTask(AudioVisualTask):
         outputs = self.model(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1))
         return outputs.float().unflatten(0, (-1, views))
 
+    @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
         """What a clip is judged by: outputs of its views, averaged (B, O)."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def evaluation_loss(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
+        """The loss that validation and test log for a batch.
+
+        Args:
+            outputs: What `forward` gave (B, O).
+            targets: Class indices (B,) or values (B, O).
+
+        Returns:
+            The mean over the clips; None where the batch is too small to have one.
+        """
+
+    @abstractmethod
+    def log_scores(self, stage: str, metrics: Metrics) -> None:
+        """Logs the figures of merit of a whole set under `stage/name`."""
+
+    @abstractmethod
+    def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """A row of the predictions file for every clip: its id, its target if known, its outputs.
+
+        Args:
+            batch: What the clips came in.
+            outputs: What `forward` gave for it (B, O).
+        """
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures a batch."""
+        if not empty(batch):
+            self._measure(batch, "val", self.validation_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the metrics of the whole validation set."""
+        self.log_scores("val", self.validation_metrics)
+        self.validation_metrics.reset()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measures a batch and keeps its predictions."""
+        if not empty(batch):
+            self._rows += self.table_rows(batch, self._measure(batch, "test", self.test_metrics))
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the metrics of the whole test set and writes `test_predictions.csv`."""
+        self.log_scores("test", self.test_metrics)
+        self.test_metrics.reset()
+        self._write_rows("test_predictions")
+
+    def _measure(self, batch: Batch, stage: str, metrics: Metrics) -> Tensor:
+        targets = require_targets(batch)
+        outputs: Tensor = self(batch)
+        loss = self.evaluation_loss(outputs, targets)
+        if loss is not None:
+            self.log_losses({"loss": loss}, stage, len(targets))
+        metrics.update(outputs, targets)
+        return outputs
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
         """A row for every clip of the batch, also written to `predictions.csv`."""
         if not len(batch["id"]):
             return []
-        rows = self._table(batch, self(batch))
+        rows = self.table_rows(batch, self(batch))
         self._rows += rows
         return rows
 
     def on_predict_epoch_end(self) -> None:
         """Writes the predictions."""
         self._write_rows("predictions")
-
-    def _table(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def _write_rows(self, name: str) -> None:
         """Writes the collected rows of this process to the run folder."""

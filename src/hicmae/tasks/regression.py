@@ -19,7 +19,7 @@ _ACTIVATIONS = {
 }
 
 
-class RegressionTask(RecognitionTask):
+class RegressionTask(RecognitionTask[RegressionMetrics]):
     """Learns one or several continuous dimensions, such as arousal and valence.
 
     Validation and test average the outputs of a clip's views, and log PCC, CCC, MSE, RMSE and MAE
@@ -61,41 +61,19 @@ class RegressionTask(RecognitionTask):
         self.log_losses({"loss": loss}, "train", len(batch["id"]))
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measures a batch."""
-        if not empty(batch):
-            self._measure(batch, "val", self.validation_metrics)
+    def evaluation_loss(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
+        """The loss trained on; a single clip has none, as it has no correlation."""
+        return self.criterion(outputs, targets) if len(targets) > 1 else None
 
-    def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of the whole validation set."""
-        self._log_scores("val", self.validation_metrics)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measures a batch and keeps its predictions."""
-        if not empty(batch):
-            self._rows += self._table(batch, self._measure(batch, "test", self.test_metrics))
-
-    def on_test_epoch_end(self) -> None:
-        """Logs the metrics of the whole test set."""
-        self._log_scores("test", self.test_metrics)
-        self._write_rows("test_predictions")
-
-    def _measure(self, batch: Batch, stage: str, metrics: RegressionMetrics) -> Tensor:
-        targets = require_targets(batch)
-        values: Tensor = self(batch)
-        if len(targets) > 1:
-            self.log_losses({"loss": self.criterion(values, targets)}, stage, len(targets))
-        metrics.update(values, targets)
-        return values
-
-    def _log_scores(self, stage: str, metrics: RegressionMetrics) -> None:
+    def log_scores(self, stage: str, metrics: RegressionMetrics) -> None:
+        """Logs every metric of every target and its mean over the targets."""
         for name, values in metrics.compute().items():
             self.log(f"{stage}/{name}", values.mean(), prog_bar=stage == "val" and name == "CCC")
             for target, value in zip(self.target_names, values, strict=True):
                 self.log(f"{stage}/{name}_{target}", value)
-        metrics.reset()
 
-    def _table(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+    def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """The value of every target, true and predicted."""
         targets = as_floats(batch["target"]) if "target" in batch else None
         rows = []
         for index, (name, values) in enumerate(zip(batch["id"], as_floats(outputs), strict=True)):

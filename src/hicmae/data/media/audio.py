@@ -1,0 +1,131 @@
+"""Sound of any file as one channel at one rate."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+from torchaudio.functional import resample
+
+from hicmae.data.media.containers import check_segment, open_container, time_origin
+from hicmae.errors import ConfigError, DataError
+
+SAMPLE_RATE = 16_000
+"""Samples per second of every waveform the models hear (method: audio input)."""
+
+# Decoders of sound need some packets before the first sample they get right.
+_AUDIO_RUN_UP = 0.5
+
+
+def read_audio(
+    path: str | Path,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    sample_rate: int = SAMPLE_RATE,
+) -> np.ndarray:
+    """Reads the sound of a file as one channel.
+
+    Args:
+        path: Any file with sound, with or without video.
+        start: Start of the segment in seconds; None is the start of the sound.
+        end: End of the segment in seconds; None is the end of the sound. A segment that reaches
+            past the sound is as short as the sound makes it.
+        sample_rate: Samples per second to give.
+
+    Returns:
+        float32 waveform (L,) in [-1, 1], the mean of the channels.
+
+    Raises:
+        ConfigError: `sample_rate` is below 1.
+        DataError: The file is missing, broken or has no sound in the segment, or `start` is
+            negative or not before `end`.
+    """
+    path = Path(path)
+    check_segment(path, start, end)
+    if sample_rate < 1:
+        raise ConfigError(f"sample_rate is {sample_rate}, but samples per second are positive.")
+    way_out = "name a sound file in the `audio` column or put one of the same name beside it"
+    if path.is_dir():
+        raise DataError(f"{path} is a folder of images and has no sound; {way_out}.")
+    with open_container(path) as container:
+        if not container.streams.audio:
+            raise DataError(f"{path} has no audio stream; {way_out}.")
+        sound = _decode_audio(container, path, start or 0.0, end)
+        if sound is None and start:
+            # Seeking is not exact in every container (MPEG-1); reading from the start always is.
+            with open_container(path) as again:
+                sound = _decode_audio(again, path, start, end, seek=False)
+    if sound is None:
+        raise DataError(f"{path} has no sound that can be decoded in the segment; {way_out}.")
+    samples, native_rate = sound
+    waveform = resample(torch.from_numpy(samples), native_rate, sample_rate)
+    return waveform.clamp_(-1, 1).numpy()
+
+
+def _decode_audio(
+    container: InputContainer, path: Path, start: float, end: float | None, *, seek: bool = True
+) -> tuple[np.ndarray, int] | None:
+    """The mean of the channels at the native rate, or None if nothing was found there."""
+    origin = time_origin(container)
+    seek = seek and start > 0
+    if seek:
+        try:
+            container.seek(int((max(start - _AUDIO_RUN_UP, 0.0) + origin) * av.time_base))
+        except av.FFmpegError:
+            return None
+    # Format only: mixing to mono within the resampler changes the level of stereo by sqrt(2).
+    planar = AudioResampler(format="fltp")
+    chunks: list[np.ndarray] = []
+    begin, samples, rate = 0.0, 0, 1
+    for frame in _audio_frames(container, path):
+        if not chunks:
+            rate = frame.sample_rate
+            begin = 0.0 if frame.time is None else frame.time - origin
+            if seek and begin > start:
+                return None
+        for part in planar.resample(frame):
+            chunks.append(part.to_ndarray().mean(axis=0))
+            samples += part.samples
+        if end is not None and begin + samples / rate >= end:
+            break
+    if not chunks:
+        return None
+    first = max(round((start - begin) * rate), 0) if start else 0
+    last = None if end is None else max(round((end - begin) * rate), 0)
+    waveform = np.concatenate(chunks)[first:last]
+    return (waveform, rate) if waveform.size else None
+
+
+def _audio_frames(container: InputContainer, path: Path) -> Iterator[av.AudioFrame]:
+    stream = container.streams.audio[0]
+    seconds: float | None = None
+    cut = False
+    # Every stream is read: a file may be cut off in the midst of its pictures.
+    for packet in container.demux():
+        if packet.size:
+            cut = packet.is_corrupt
+        if packet.stream_index != stream.index:
+            continue
+        try:
+            frames = stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            # Sound cut out of a longer stream may begin with packets that lean on lost ones.
+            if seconds is None:
+                continue
+            raise _damaged_sound(path, seconds) from error
+        for frame in frames:
+            seconds = frame.time or 0.0
+            yield frame
+    # A WAV that was written to a pipe states no true length, so that its last packet looks cut.
+    if cut and container.format.name != "wav":
+        raise _damaged_sound(path, seconds or 0.0)
+
+
+def _damaged_sound(path: Path, seconds: float) -> DataError:
+    return DataError(
+        f"{path}: its sound is cut off or damaged after {seconds:.2f} s; replace it or take it out."
+    )

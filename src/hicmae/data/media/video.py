@@ -1,0 +1,195 @@
+"""Frames of a clip as RGB pictures."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.filter import Graph
+
+from hicmae.data.media.containers import check_segment
+from hicmae.data.media.sources import FrameSource, ImageFolder, VideoFile
+from hicmae.errors import ConfigError, DataError
+
+Region = tuple[int, int, int, int]
+"""A part of a picture as (top, left, height, width) in source pixels."""
+
+
+class VideoReader:
+    """The frames of a clip, or of one segment of it, by index.
+
+    Segments count frames from their own first frame: those with `start <= time < end`, the time
+    being that of the container, or index / `folder_fps` in a folder of images.
+
+    A file is kept open until `close`; used as a context manager it closes by itself. Not to be
+    shared between threads.
+
+    Args:
+        path: A video file, or a folder of face images, which are ordered as a person would number
+            them (2.png before 10.png).
+        start: Start of the segment in seconds; None is the start of the clip.
+        end: End of the segment in seconds; None is the end of the clip.
+        folder_fps: Frames per second of a folder of images.
+
+    Attributes:
+        frame_count: Frames in the segment, at least 1. A file that was cut off still counts the
+            frames its header promises, so that reading the lost ones fails.
+        fps: Mean frames per second of the clip.
+        width: Width of a frame in pixels.
+        height: Height of a frame in pixels.
+
+    Raises:
+        ConfigError: `folder_fps` is not positive.
+        DataError: The file is missing, empty, no media file, or has no video; the folder has no
+            images; `start` is negative or not before `end`; or no frame lies within the segment.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        folder_fps: float = 25.0,
+    ) -> None:
+        path = Path(path)
+        check_segment(path, start, end)
+        if folder_fps <= 0:
+            raise ConfigError(f"folder_fps is {folder_fps}, but frames per second are positive.")
+        self.path = path
+        self._source: FrameSource = (
+            ImageFolder(path, start or 0.0, end, folder_fps)
+            if path.is_dir()
+            else VideoFile(path, start or 0.0, end)
+        )
+        self.frame_count = self._source.frame_count
+        self.fps = self._source.fps
+        self.width = self._source.width
+        self.height = self._source.height
+        if self.frame_count == 0:
+            self.close()
+            where = "" if start is None and end is None else f" between {start} s and {end} s"
+            raise DataError(f"{path} has no video frame{where}; correct its row or take it out.")
+
+    def read(
+        self, indices: Sequence[int], *, size: int | None = None, region: Region | None = None
+    ) -> np.ndarray:
+        """Decodes some frames.
+
+        Args:
+            indices: Frames to give, 0 to `frame_count` - 1, in any order and with repeats.
+            size: Side of the square pictures that are wanted (bilinear); None keeps the pixels of
+                the region as they are.
+            region: Part of the source picture to give; None is its centre square.
+
+        Returns:
+            uint8 RGB pictures of shape (T, size, size, 3), or (T, height, width, 3) without `size`.
+
+        Raises:
+            DataError: The file ends before a wanted frame, a frame is damaged, an index or the
+                region lies outside the clip, or frames of several shapes were asked for without
+                `size`.
+        """
+        places: dict[int, list[int]] = {}
+        for place, index in enumerate(indices):
+            if not 0 <= index < self.frame_count:
+                raise DataError(
+                    f"{self.path}: frame {index} was asked for, but the clip has frames 0 to "
+                    f"{self.frame_count - 1}."
+                )
+            places.setdefault(index, []).append(place)
+        convert = _Converter(self.path, size, region)
+        pictures: list[np.ndarray | None] = [None] * len(indices)
+        for index, frame in self._source.frames(sorted(places)):
+            picture = convert(frame)
+            for place in places[index]:
+                pictures[place] = picture
+        kept = [picture for picture in pictures if picture is not None]
+        if not kept:
+            _, _, height, width = region or _centre_square(self.width, self.height)
+            return np.zeros((0, size or height, size or width, 3), np.uint8)
+        if len({picture.shape for picture in kept}) > 1:
+            raise DataError(f"{self.path} has frames of several sizes; give a size to read them.")
+        return np.stack(kept)
+
+    def close(self) -> None:
+        """Closes the file; reading afterwards is an error."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _centre_square(width: int, height: int) -> Region:
+    side = min(width, height)
+    return (height - side) // 2, (width - side) // 2, side, side
+
+
+class _Converter:
+    """Cuts, scales and turns decoded frames into RGB in one pass of FFmpeg's filters.
+
+    A graph belongs to one kind of picture and is built anew when that changes within a clip.
+    """
+
+    def __init__(self, path: Path, size: int | None, region: Region | None) -> None:
+        self._path = path
+        self._size = size
+        self._region = region
+        self._kind: tuple[int, int, str, int, int] | None = None
+        self._graph: Graph | None = None
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        kind = (
+            frame.width,
+            frame.height,
+            frame.format.name,
+            int(frame.colorspace),
+            int(frame.color_range),
+        )
+        if self._graph is None or kind != self._kind:
+            self._graph, self._kind = self._build(frame), kind
+        # A time stamp may be missing or repeat; the graph has no use for it.
+        frame.pts = None
+        self._graph.vpush(frame)
+        return self._graph.vpull().to_ndarray()
+
+    def _build(self, frame: av.VideoFrame) -> Graph:
+        region = self._region or _centre_square(frame.width, frame.height)
+        top, left, height, width = region
+        if (
+            min(top, left) < 0
+            or min(height, width) < 1
+            or top + height > frame.height
+            or left + width > frame.width
+        ):
+            raise DataError(
+                f"{self._path}: the region (top, left, height, width) = {region} does not lie "
+                f"within its {frame.height} x {frame.width} pixels (height x width)."
+            )
+        graph = Graph()
+        if hasattr(graph, "threads"):  # PyAV 18; a pool of threads costs more than it gives here
+            graph.threads = 1
+        graph.link_nodes(
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=frame.time_base or Fraction(1, 1000),
+            ),
+            graph.add("crop", f"{width}:{height}:{left}:{top}:exact=1"),
+            graph.add("scale", f"{self._size or width}:{self._size or height}:flags=bilinear"),
+            graph.add("format", "rgb24"),
+            graph.add("buffersink"),
+        ).configure()
+        return graph

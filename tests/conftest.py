@@ -29,13 +29,18 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def reference_dir() -> Path:
-    """Folder of the numbers of the public reference implementation (HICMAE_REFERENCE_DIR)."""
+def reference_file() -> Callable[[str], Path]:
+    """Finds a file of the public implementation's numbers (HICMAE_REFERENCE_DIR) or skips."""
     shared = os.environ.get("HICMAE_SHARED_DIR", REPO_ROOT.parent / "shared")
     folder = Path(os.environ.get("HICMAE_REFERENCE_DIR", Path(shared) / "reference"))
-    if not folder.is_dir():
-        pytest.skip(f"no reference numbers at {folder}; set HICMAE_REFERENCE_DIR to their folder")
-    return folder
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.is_file():
+            pytest.skip(f"{path} is not there: set HICMAE_REFERENCE_DIR to the reference numbers")
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -43,13 +43,6 @@ def cases(kind):
     return found
 
 
-def reference_file(name):
-    path = REFERENCE / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not there: set HICMAE_REFERENCE_DIR to the reference numbers")
-    return path
-
-
 def architecture(case, **extra):
     return Architecture(
         width=case["embed_dim"],
@@ -184,7 +177,7 @@ def test_parameter_groups_match_reference(folder, key, case):
         assert ours[name] == pytest.approx((scale, decay), rel=1e-12), name
 
 
-def test_learning_rates_match_reference():
+def test_learning_rates_match_reference(reference_file):
     for run in json.loads(reference_file("lr_schedules.json").read_text()):
         peak = run["base_lr"] * run["total_batch"] / 256
         rates = [
@@ -200,7 +193,7 @@ def test_learning_rates_match_reference():
         assert rates == pytest.approx(run["lr_per_step"], rel=1e-9, abs=1e-15)
 
 
-def test_regression_losses_match_reference():
+def test_regression_losses_match_reference(reference_file):
     numbers = json.loads(reference_file("regression_metrics.json").read_text())
     prediction = torch.tensor(numbers["prediction"], dtype=torch.float64)
     target = torch.tensor(numbers["target"], dtype=torch.float64)

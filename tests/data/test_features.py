@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,18 +27,21 @@ def kaldi(waveform: torch.Tensor, rate: int = 16_000, bins: int = 128) -> torch.
     )
 
 
-@pytest.mark.parametrize("length", [5000, 30_000, 41_000])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_spectrograms_are_those_of_the_reference(
-    reference_dir: Path, length: int, dtype: torch.dtype
+    reference_file: Callable[[str], Path], dtype: torch.dtype
 ) -> None:
-    tensors = load_file(reference_dir / "audio_frontend.safetensors")
-    waveform = tensors[f"waveform_{length}"].to(dtype)
-    spectrogram = FilterBank()(waveform, torch.tensor([length]))
-    expected = tensors[f"spectrogram_{length}"].to(dtype)
-    assert spectrogram.dtype == dtype
-    assert spectrogram.shape == (1, 1, 256, 128)
-    assert (spectrogram[0, 0] - expected).norm() / expected.norm() < 2e-6
+    tensors = load_file(reference_file("audio_frontend.safetensors"))
+    names = [name for name in tensors if name.startswith("waveform_")]
+    assert names
+    for name in names:
+        waveform = tensors[name].to(dtype)
+        expected = tensors[name.replace("waveform", "spectrogram")].to(dtype)
+        bank = FilterBank(num_frames=expected.shape[0], num_mel_bins=expected.shape[1])
+        spectrogram = bank(waveform, torch.tensor([waveform.shape[1]]))
+        assert spectrogram.dtype == dtype
+        assert spectrogram.shape == (1, 1, *expected.shape)
+        assert (spectrogram[0, 0] - expected).norm() / expected.norm() < 2e-6, name
 
 
 @settings(max_examples=20, deadline=None)

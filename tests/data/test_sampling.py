@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,10 @@ def assert_is_window_of(window: Window, frame_count: int, num_frames: int) -> No
     assert 0 <= window.audio_from <= window.audio_to <= 1
 
 
-def test_evaluation_windows_are_those_of_the_reference(reference_dir: Path) -> None:
-    cases = json.loads((reference_dir / "evaluation_views.json").read_text())
+def test_evaluation_windows_are_those_of_the_reference(
+    reference_file: Callable[[str], Path],
+) -> None:
+    cases = json.loads(reference_file("evaluation_views.json").read_text())
     assert cases
     for case in cases:
         views = case["views"]

@@ -112,6 +112,12 @@ class TestContrast:
         expected = torch.tensor([[1.0, math.sqrt(0.5)], [0.0, math.sqrt(0.5)]]) / 0.07
         torch.testing.assert_close(contrastive_logits(video, audio, 0.07), expected)
 
+    def test_mixed_precision_does_not_round_the_logits(self):
+        video, audio = torch.randn(2, 6, 32, generator=generator())
+        exact = contrastive_logits(video, audio, 0.07)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(contrastive_logits(video, audio, 0.07), exact)
+
     def test_loss_of_indistinguishable_clips_is_the_logarithm_of_their_number(self):
         same = torch.ones(6, 4)
         loss = info_nce(contrastive_logits(same, same, 0.07))

@@ -72,8 +72,8 @@ def regression(prediction, target):
     return metrics.compute()
 
 
-def test_regression_metrics_match_reference(reference_dir):
-    numbers = json.loads((reference_dir / "regression_metrics.json").read_text())
+def test_regression_metrics_match_reference(reference_file):
+    numbers = json.loads(reference_file("regression_metrics.json").read_text())
     scores = regression(torch.tensor(numbers["prediction"]), torch.tensor(numbers["target"]))
     theirs = {name.upper(): entry for name, entry in numbers["metrics"].items() if name != "acc"}
     assert scores.keys() == theirs.keys()

@@ -18,7 +18,9 @@ def contrastive_logits(video: Tensor, audio: Tensor, temperature: float) -> Tens
     Returns:
         Logits (B, B); row i holds video i against all audios, the diagonal the true pairs.
     """
-    return F.normalize(video, dim=-1) @ F.normalize(audio, dim=-1).T / temperature
+    # Under mixed precision the product would keep three digits, which the temperature magnifies.
+    with torch.autocast(video.device.type, enabled=False):
+        return F.normalize(video, dim=-1) @ F.normalize(audio, dim=-1).T / temperature
 
 
 def info_nce(logits: Tensor) -> Tensor:
@@ -35,6 +37,7 @@ def retrieval_at_1(queries: Tensor, candidates: Tensor) -> Tensor:
         candidates: Features of the other (N, C); the true candidate of query i is i.
     """
     queries, candidates = F.normalize(queries, dim=-1), F.normalize(candidates, dim=-1)
-    # In slices, so that a large validation set never holds its whole N × N matrix.
-    nearest = torch.cat([(rows @ candidates.T).argmax(1) for rows in queries.split(1024)])
+    with torch.autocast(queries.device.type, enabled=False):
+        # In slices, so that a large validation set never holds its whole N × N matrix.
+        nearest = torch.cat([(rows @ candidates.T).argmax(1) for rows in queries.split(1024)])
     return (nearest == torch.arange(len(queries), device=queries.device)).float().mean()

@@ -23,8 +23,8 @@ from rich.table import Table
 
 # Each way to pre-train: options beside configs/grid/pretrain.yaml. The yardstick sees nearly the
 # whole sentence in every window, at six frames a second. The other kind sees windows of 1.3 seconds
-# at twelve frames a second, which differ in their words, shows half of each clip, and weighs contrast
-# as much as reconstruction.
+# at twelve frames a second, which differ in their words, shows half of each clip, and weighs
+# contrast as much as reconstruction.
 PRETRAINING = {
     "yardstick": [],
     "contrast": [

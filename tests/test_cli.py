@@ -674,6 +674,25 @@ class TestMistakenCheckpoints:
             "head",
         )
 
+    def test_that_would_run_code(self, refuse, fine_tuned, tmp_path):
+        class Payload:
+            def __reduce__(self):
+                return (Path(tmp_path / "ran").touch, ())
+
+        path = tmp_path / "foreign.ckpt"
+        whole = torch.load(fine_tuned / "checkpoints" / "best.ckpt", weights_only=True)
+        torch.save({**whole, "extra": Payload()}, path)
+        refuse(
+            [
+                "test",
+                f"--config={fine_tuned / 'config.yaml'}",
+                f"--ckpt_path={path}",
+                f"--trainer.default_root_dir={tmp_path}",
+            ],
+            "foreign code",
+        )
+        assert not (tmp_path / "ran").exists()
+
     @pytest.mark.parametrize("content", ["text", "truncated"])
     def test_that_cannot_be_read(self, refuse, configs, fine_tuned, tmp_path, content):
         path = tmp_path / "odd.ckpt"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import re
 import sys
 import warnings
@@ -220,22 +221,27 @@ def show_configs() -> None:
 def explain(error: BaseException) -> str | None:
     """One sentence for a mistake of the user's; None for a defect of the program."""
     text = " ".join(str(error).split())
-    if isinstance(error, HicmaeError):
-        return text
-    if isinstance(error, ArgumentError) or "does not validate against" in text.lower():
-        return f"{_heart(str(error))} (hicmae COMMAND --help shows all options)"
-    if isinstance(error, RuntimeError) and "loading state_dict" in text:
+    sentence = None
+    told = HicmaeError | MisconfigurationException | FileNotFoundError | PermissionError
+    if isinstance(error, told):
+        sentence = text
+    elif isinstance(error, ArgumentError) or "does not validate against" in text.lower():
+        sentence = f"{_heart(str(error))} (hicmae COMMAND --help shows all options)"
+    elif isinstance(error, RuntimeError) and "loading state_dict" in text:
         differences = re.findall(r'(?:key\(s\) in state_dict: "|size mismatch for )([\w.]+)', text)
-        return (
+        sentence = (
             f"The checkpoint is of another model (first difference: {differences[0]}): give "
             "--ckpt_path with the config it was trained with; to start fine-tuning from "
             "pre-trained weights use --model.pretrained."
         )
-    if isinstance(error, FileNotFoundError | MisconfigurationException | PermissionError):
-        return text
-    if isinstance(error, OSError) and error.errno is not None:
-        return f"{text}: check that the disk has room and the folder can be written"
-    return None
+    elif isinstance(error, pickle.UnpicklingError):
+        sentence = (
+            "The checkpoint holds objects other than tensors and plain values; it is not loaded, "
+            "since unpickling could run foreign code: ask for one that this program wrote."
+        )
+    elif isinstance(error, OSError) and error.errno is not None:
+        sentence = f"{text}: check that the disk has room and the folder can be written"
+    return sentence
 
 
 def _heart(message: str) -> str:

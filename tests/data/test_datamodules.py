@@ -422,3 +422,21 @@ def test_command_line(write_table, tmp_path, monkeypatch, capsys):
         assert option in text
         assert "--data.on_error {raise,skip}" in text
         assert "--data.corpus" not in text
+
+
+def test_unlabelled_validation_sees_one_random_window_per_clip_and_keeps_it(corpus):
+    data = ManifestDataModule(
+        str(corpus / "manifest.csv"), num_frames=4, stride=2, frame_size=16, num_workers=0
+    )
+    data.setup("fit")
+    loader = data.val_dataloader()
+    passes = []
+    for epoch in (0, 5):
+        loader.sampler.set_epoch(epoch)
+        passes.append(next(iter(loader))["frames"])
+    assert torch.equal(*passes)
+    data = ManifestDataModule(
+        str(corpus / "manifest.csv"), num_frames=4, stride=2, frame_size=16, num_workers=0, seed=1
+    )
+    data.setup("fit")
+    assert not torch.equal(next(iter(data.val_dataloader()))["frames"], passes[0])

@@ -221,7 +221,8 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
 
     Training clips are shuffled by seed and epoch and cut to the same number for every process.
     Evaluated clips come in order, every `num_replicas`-th one, and none twice, so that metrics over
-    all processes are those over the clips; processes may differ by one clip.
+    all processes are those over the clips; processes may differ by one clip. Their epoch is always
+    0, so that what is drawn for them stays the same.
 
     A trainer calls `set_epoch` and, this being a DistributedSampler, puts no other in its place.
 
@@ -255,9 +256,10 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Clips of this process in this epoch."""
         order: Sequence[int] = range(self.clip_count)
+        epoch = self.epoch if self.shuffle else 0
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch])
             order = rng.permutation(self.clip_count).tolist()
             order = order[: len(self) * self.num_replicas]
         for index in order[self.rank :: self.num_replicas]:
-            yield index, self.epoch
+            yield index, epoch

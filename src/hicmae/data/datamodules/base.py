@@ -256,7 +256,9 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         frame_size = self.clip_options["frame_size"]
         return ClipDataset(
             rows,
-            views=None if split == "train" else self.views if labelled else 1,
+            # Without labels nothing is averaged over views; a random one, drawn once per clip, keeps
+            # validation alike to training, where windows differ in their place within the clip.
+            views=self.views if labelled and split != "train" else None,
             targets=self._targets(rows),
             cache=ClipCache(self.cache_dir, frame_size) if self.cache_dir else None,
             **self.clip_options,

@@ -256,8 +256,8 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         frame_size = self.clip_options["frame_size"]
         return ClipDataset(
             rows,
-            # Without labels nothing is averaged over views; a random one, drawn once per clip, keeps
-            # validation alike to training, where windows differ in their place within the clip.
+            # Without labels nothing is averaged over views; a random one, drawn once per clip,
+            # keeps validation alike to training, where windows differ in their place in the clip.
             views=self.views if labelled and split != "train" else None,
             targets=self._targets(rows),
             cache=ClipCache(self.cache_dir, frame_size) if self.cache_dir else None,

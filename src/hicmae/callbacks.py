@@ -111,7 +111,7 @@ class ResultsFile(Callback):
         results = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name.startswith("test/") or "_set_" in name
+            if name.startswith("test/")
         }
         path = Path(folder) / "test_metrics.json"
         path.parent.mkdir(parents=True, exist_ok=True)

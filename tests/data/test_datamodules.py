@@ -237,6 +237,8 @@ def test_missing_things_are_told(write_table, tmp_path):
         ManifestDataModule(table["manifest"]).setup("fit")
     with pytest.raises(ConfigError, match="RAVDESS has folds 1 to 6"):
         RAVDESSDataModule("anywhere", fold=7)
+    with pytest.raises(ConfigError, match="VoxCeleb2 has no folds"):
+        VoxCeleb2DataModule("anywhere", fold=2)
     with pytest.raises(DataError, match="expected Actor_01"):
         RAVDESSDataModule(str(tmp_path / "none")).setup("test")
     with pytest.raises(DataError, match="expected dev/mp4"):

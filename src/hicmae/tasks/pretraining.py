@@ -61,7 +61,7 @@ class PretrainingTask(AudioVisualTask):
         self.figure_every_n_epochs = figure_every_n_epochs
         self.architecture = build_architecture(size, architecture)
         self.model = HiCMAE(self.architecture)
-        self._validation: list[tuple[dict[int, Tensor], dict[int, Tensor]]] = []
+        self._features: list[tuple[dict[int, Tensor], dict[int, Tensor]]] = []
         self._figure_epoch: int | None = None
         self._figure_batch: (
             tuple[tuple[Tensor, Tensor], tuple[Mask, Mask], PretrainingOutput] | None
@@ -84,28 +84,42 @@ class PretrainingTask(AudioVisualTask):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch under masks that stay the same from epoch to epoch."""
+        self._measure(batch, batch_idx, "val")
+
+    def on_validation_epoch_end(self) -> None:
+        """Retrieval over the whole validation set, and the figure."""
+        self._summarise("val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """The same as validation, on the test clips."""
+        self._measure(batch, batch_idx, "test")
+
+    def on_test_epoch_end(self) -> None:
+        """The same as at the end of validation."""
+        self._summarise("test")
+
+    def _measure(self, batch: Batch, batch_idx: int, stage: str) -> None:
         if not len(batch["id"]):
             return
         video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
         masks = self._masks(len(video), self.generator(batch_idx))
         losses, output = self._losses(video, audio, *masks)
-        self.log_losses(losses, "val", len(video))
-        self._validation.append((output.video_layers, output.audio_layers))
+        self.log_losses(losses, stage, len(video))
+        self._features.append((output.video_layers, output.audio_layers))
         if batch_idx == 0 and self._wants_figure():
             self._figure_batch = ((video, audio), masks, output)
 
-    def on_validation_epoch_end(self) -> None:
-        """Retrieval over the whole validation set, and the figure."""
-        if self._validation:
+    def _summarise(self, stage: str) -> None:
+        if self._features:
             for layer in self.architecture.contrast_layers:
-                video = self._gathered([videos[layer] for videos, _ in self._validation])
-                audio = self._gathered([audios[layer] for _, audios in self._validation])
+                video = self._gathered([videos[layer] for videos, _ in self._features])
+                audio = self._gathered([audios[layer] for _, audios in self._features])
                 figures = {
-                    f"val/audio_to_video_set_{layer}": retrieval_at_1(audio, video),
-                    f"val/video_to_audio_set_{layer}": retrieval_at_1(video, audio),
+                    f"{stage}/audio_to_video_set_{layer}": retrieval_at_1(audio, video),
+                    f"{stage}/video_to_audio_set_{layer}": retrieval_at_1(video, audio),
                 }
                 self.log_dict(figures, sync_dist=True)
-        self._validation.clear()
+        self._features.clear()
         if self._figure_batch is not None:
             batch, masks, output = self._figure_batch
             self._figure_batch = None
@@ -113,14 +127,6 @@ class PretrainingTask(AudioVisualTask):
                 batch, masks, output, self.architecture, frame_difference=self.frame_difference
             )
             log_figure(self, "reconstruction", figure)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """The same as validation, on the test clips."""
-        self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        """The same as at the end of validation."""
-        self.on_validation_epoch_end()
 
     def _masks(self, batch: int, generator: torch.Generator) -> tuple[Mask, Mask]:
         rows, columns = self.architecture.audio_grid

@@ -17,6 +17,7 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
 
     Args:
         root: Folder of the corpus, its `dev` or its `mp4`.
+        fold: The corpus has no folds: 1.
         audio_root: Tree of sound, laid out as the videos are; null means `aac` beside `mp4`.
         val_speakers: Speakers held out for validation, drawn by `seed`; 0, as published, trains on
             all of them and does not validate.
@@ -33,6 +34,7 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
         self,
         root: str,
         *,
+        fold: int = 1,
         audio_root: str | None = None,
         val_speakers: int = 0,
         region: Region | None = (0, 32, 160, 160),
@@ -40,10 +42,12 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
         max_length_difference: float | None = 0.1,
         **kwargs: Any,
     ) -> None:
+        if fold != 1:
+            raise ConfigError(f"data.fold is {fold}, but VoxCeleb2 has no folds; leave it at 1.")
         # The splits come from val_speakers alone.
         super().__init__(
             root=root,
-            fold=1,
+            fold=fold,
             views=1,
             val_split="from_train",
             val_fraction=0.0,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F  # noqa: N812
 from einops import rearrange
-from timm.layers import DropPath, Mlp, trunc_normal_
+from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
 
 NORM_EPSILON = 1e-6
@@ -161,19 +161,13 @@ def audio_patches(audio: Tensor, patch_size: int) -> Tensor:
     return rearrange(audio, "b 1 (nt p) (nf q) -> b (nt nf) (p q)", p=patch_size, q=patch_size)
 
 
-def initialise(module: nn.Module, scheme: str) -> None:
-    """Sets the weights of every linear layer below a module.
+def initialise(module: nn.Module) -> None:
+    """Draws the weights of every linear layer below a module from Xavier's uniform distribution.
 
-    Args:
-        module: The module; patch embeddings keep the framework's default.
-        scheme: "xavier" (pre-training) or "truncated_normal" with deviation 0.02 (recognition
-            from scratch), as the authors' two programs do.
+    Patch embeddings keep the framework's default, biases start at zero.
     """
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Linear) and not name.endswith("embedding.projection"):
-            if scheme == "xavier":
-                nn.init.xavier_uniform_(layer.weight)
-            else:
-                trunc_normal_(layer.weight, std=0.02)
+            nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

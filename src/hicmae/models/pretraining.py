@@ -44,7 +44,7 @@ class HiCMAE(nn.Module):
         tube = 3 * architecture.tubelet_size * patch
         self.video_decoder = Decoder(architecture, math.prod(architecture.video_grid), tube)
         self.audio_decoder = Decoder(architecture, math.prod(architecture.audio_grid), patch)
-        initialise(self, "xavier")
+        initialise(self)
 
     def forward(
         self, video: Tensor, audio: Tensor, video_mask: Mask, audio_mask: Mask

@@ -31,7 +31,7 @@ class EmotionRecognizer(nn.Module):
         self.video_layer_weights = nn.Parameter(torch.ones(depth) / depth)
         self.audio_layer_weights = nn.Parameter(torch.ones(depth) / depth)
         self.head_norm = nn.LayerNorm(4 * width, eps=NORM_EPSILON)
-        initialise(self, "truncated_normal")
+        initialise(self)
         self.head = nn.Linear(4 * width, num_outputs)
 
     def features(self, video: Tensor, audio: Tensor) -> Tensor:

@@ -182,6 +182,11 @@ class AudioVisualTask(LightningModule, ABC):
             )
 
 
+def empty(batch: Batch) -> bool:
+    """Whether all clips of a batch were skipped."""
+    return not len(batch["id"])
+
+
 def build_architecture(size: str, changes: dict[str, Any] | None) -> Architecture:
     """The architecture of a size, with the fields of a config changed."""
     return Architecture.of_size(size, **(changes or {}))  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
-from hicmae.tasks.base import Batch
+from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics
-from hicmae.tasks.recognition import RecognitionTask, as_floats, empty, require_targets
+from hicmae.tasks.recognition import RecognitionTask, as_floats, require_targets
 
 
 class ClassificationTask(RecognitionTask[ClassificationMetrics]):

@@ -12,7 +12,7 @@ from hicmae.models import HiCMAE, Mask, PretrainingOutput, Size
 from hicmae.objectives.contrast import contrastive_logits, info_nce, retrieval_at_1
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, video_target
-from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture
+from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.figures import log_figure, reconstruction_figure
 
 
@@ -73,7 +73,7 @@ class PretrainingTask(AudioVisualTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step on a batch of `video` (B, 1, 3, T, H, W) and `audio` (B, 1, 1, T', F)."""
-        if not len(batch["id"]):
+        if empty(batch):
             return None
         video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
         # A draw from the step's own random state, which `on_train_batch_start` has set.
@@ -99,7 +99,7 @@ class PretrainingTask(AudioVisualTask):
         self._summarise("test")
 
     def _measure(self, batch: Batch, batch_idx: int, stage: str) -> None:
-        if not len(batch["id"]):
+        if empty(batch):
             return
         video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
         masks = self._masks(len(video), self.generator(batch_idx))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hicmae.errors import ConfigError
 from hicmae.models import EmotionRecognizer, Size
-from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture
+from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
 
 Metrics = TypeVar("Metrics", bound=ClassificationMetrics | RegressionMetrics)
@@ -135,7 +135,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
         """A row for every clip of the batch, also written to `predictions.csv`."""
-        if not len(batch["id"]):
+        if empty(batch):
             return []
         rows = self.table_rows(batch, self(batch))
         self._rows += rows
@@ -168,11 +168,6 @@ def require_targets(batch: Batch) -> Tensor:
         raise ConfigError(NO_LABELS)
     targets: Tensor = batch["target"]
     return targets
-
-
-def empty(batch: Batch) -> bool:
-    """Whether all clips of a batch were skipped."""
-    return not len(batch["id"])
 
 
 def as_floats(values: Tensor) -> list[list[float]]:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from hicmae.objectives.regression import REGRESSION_LOSSES, RegressionLoss
-from hicmae.tasks.base import Batch
+from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.metrics import RegressionMetrics
-from hicmae.tasks.recognition import RecognitionTask, as_floats, empty, require_targets
+from hicmae.tasks.recognition import RecognitionTask, as_floats, require_targets
 
 _ACTIVATIONS = {
     "none": nn.Identity,

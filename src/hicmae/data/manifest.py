@@ -12,6 +12,10 @@ Columns, in order; the label columns of a corpus follow them:
 - `subject` (str or None): the person seen, so that people can be kept apart.
 - `fold` (Int64 or NA): the fold of a cross-validation, from 1, in which the clip is tested.
 - `split` (str or None): `train`, `val` or `test`; None in a table with splits means unused.
+- `side` (str or None): `left` or `right`, the half of the picture that shows the subject, where two
+  people are in view; None is the whole picture.
+- `group` (str or None): clips of one group, such as the pieces of a long recording, are judged
+  together by the mean of their outputs; None is a clip judged alone.
 """
 
 import os
@@ -25,7 +29,7 @@ import pandas as pd
 
 from hicmae.errors import DataError
 
-TEXT_COLUMNS = ("id", "video", "audio", "subject", "split")
+TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
 TIME_COLUMNS = ("start", "end", "audio_start", "audio_end")
 COLUMNS = (
     "id",
@@ -38,8 +42,11 @@ COLUMNS = (
     "subject",
     "fold",
     "split",
+    "side",
+    "group",
 )
 SPLITS = ("train", "val", "test")
+SIDES = ("left", "right")
 
 
 def label_columns(table: pd.DataFrame) -> list[str]:
@@ -188,7 +195,7 @@ def check_manifest(table: pd.DataFrame, source: str) -> None:
 
     Raises:
         DataError: No row; an id twice; a segment that ends before it starts; a split of another
-            name than train, val, test; a fold below 1.
+            name than train, val, test; a side other than left, right; a fold below 1.
     """
     if table.empty:
         raise DataError(f"{source} lists no clip.")
@@ -210,6 +217,10 @@ def check_manifest(table: pd.DataFrame, source: str) -> None:
     refuse(
         (table["split"].notna() & ~table["split"].isin(SPLITS)).to_numpy(),
         f"split is none of {', '.join(SPLITS)}.",
+    )
+    refuse(
+        (table["side"].notna() & ~table["side"].isin(SIDES)).to_numpy(),
+        f"side is none of {', '.join(SIDES)}.",
     )
     refuse((table["fold"] < 1).fillna(value=False).to_numpy(dtype=bool), "folds count from 1.")
 

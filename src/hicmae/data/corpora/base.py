@@ -2,9 +2,10 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import pandas as pd
@@ -13,24 +14,44 @@ from hicmae.errors import DataError
 
 
 @dataclass(frozen=True)
+class ExpectedCounts:
+    """What a whole copy of a corpus holds under the published protocol.
+
+    Attributes:
+        clips: Clips in all; None where it is not published.
+        test_clips: Test clips of every fold, from fold 1; empty where not published.
+        class_clips: Clips of every class; empty where not published.
+    """
+
+    clips: int | None = None
+    test_clips: tuple[int, ...] = ()
+    class_clips: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
 class Corpus(ABC):
     """Facts about a corpus and the way from its folder to a manifest.
 
-    Options of a corpus are fields of the subclass.
+    Options of a corpus, such as a variant of its classes, are fields of the subclass.
 
     Attributes:
         name: The corpus' own name.
         layout: What lies where below the root, for messages.
         citation: What to cite.
         licence: What the licence allows, and how the corpus is had.
-        expected_clips: Clips in the whole corpus that the published protocol uses.
+        known_bad: Clips that the published protocol leaves out, with the reason.
     """
 
     name: ClassVar[str]
     layout: ClassVar[str]
     citation: ClassVar[str]
     licence: ClassVar[str]
-    expected_clips: ClassVar[int]
+    known_bad: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    @property
+    def expected(self) -> ExpectedCounts:
+        """Counts of the published protocol."""
+        return ExpectedCounts()
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -52,20 +73,25 @@ class Corpus(ABC):
         """Folds of the cross-validation; 1 where the corpus has one split."""
         return 1
 
+    @property
+    def subjects_may_repeat(self) -> bool:
+        """Whether the published folds let a person be in training and in test."""
+        return False
+
     @abstractmethod
-    def manifest(self, root: Path, fold: int = 1) -> pd.DataFrame:
-        """Lists the clips below `root`.
+    def manifest(self, root: Path) -> pd.DataFrame:
+        """Lists the clips below `root` from file names and label files; no media is opened.
 
         Args:
             root: Folder of the corpus.
-            fold: Fold in use, for a corpus whose lists differ between folds; the others give a
-                `fold` column.
 
         Returns:
-            A complete manifest with the labels.
+            A complete manifest with the labels, without the clips in `known_bad`. Its `fold` is
+            the fold in which a clip is tested, or its `split` is given where there is one split.
 
         Raises:
-            DataError: Nothing of the corpus lies below `root`, or a file contradicts the layout.
+            DataError: Nothing of the corpus lies below `root`, a listed clip has no file, or a file
+                contradicts the layout.
         """
 
     def check_root(self, root: Path) -> None:
@@ -73,14 +99,54 @@ class Corpus(ABC):
         if not root.is_dir():
             raise DataError(f"{self.name}: folder {root} does not exist; expected {self.layout}.")
 
+    def find(self, root: Path, *alternatives: str, what: str) -> Path:
+        """The first of several files or folders that exists.
+
+        It is looked for below `root` and below each folder in it, since archives are unpacked with
+        and without a folder around them.
+
+        Args:
+            root: Folder of the corpus.
+            *alternatives: Paths relative to it, best first; names may hold shell patterns.
+            what: What is looked for, in words.
+
+        Raises:
+            DataError: There is none; tells what was looked for and what lies there.
+        """
+        self.check_root(root)
+        places = [root, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
+        for alternative in alternatives:
+            for place in places:
+                found = sorted(place.glob(alternative))
+                if found:
+                    return found[0]
+        raise self.nothing_found(root, f"{what} ({' or '.join(alternatives)})")
+
     def nothing_found(self, root: Path, looked_for: str) -> DataError:
-        """The error for a folder without a clip: what was looked for and what lies there."""
-        entries = sorted(entry.name for entry in root.iterdir())
-        found = ", ".join(entries[:8]) + (", ..." if len(entries) > 8 else "")
+        """The error for what is not there: what was looked for and what lies there."""
         return DataError(
-            f"{self.name}: no {looked_for} below {root} (it holds: {found or 'nothing'}); "
+            f"{self.name}: no {looked_for} below {root} (it holds: {_contents(root)}); "
             f"expected {self.layout}."
         )
+
+    def files_missing(self, names: Sequence[str], listed: int, where: Path) -> DataError:
+        """The error for listed clips without a file.
+
+        Args:
+            names: The clips without a file.
+            listed: Number of clips in the lists.
+            where: Folder in which the files were looked for.
+        """
+        first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        return DataError(
+            f"{self.name}: {len(names)} of {listed} listed clips have no file below {where} "
+            f"({first}); the download is incomplete or laid out otherwise: expected {self.layout}."
+        )
+
+
+def _contents(folder: Path) -> str:
+    entries = sorted(entry.name for entry in folder.iterdir())
+    return ", ".join(entries[:8]) + (", ..." if len(entries) > 8 else "") or "nothing"
 
 
 def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
@@ -94,3 +160,24 @@ def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
         for name in sorted(names):
             if name[0] != "." and name[name.rfind(".") :].lower() in suffixes:
                 yield Path(folder, name)
+
+
+def files_by_stem(root: Path, suffixes: Collection[str]) -> dict[str, Path]:
+    """The files that `walk_files` gives, by name without suffix; the first suffix wins.
+
+    Args:
+        root: Folder to walk.
+        suffixes: Suffixes (lower case, with dot), best first.
+
+    Raises:
+        DataError: Two files of one name and suffix lie in different folders.
+    """
+    rank = {suffix: place for place, suffix in enumerate(suffixes)}
+    found: dict[str, Path] = {}
+    for path in walk_files(root, suffixes):
+        other = found.get(path.stem)
+        if other is None or rank[path.suffix.lower()] < rank[other.suffix.lower()]:
+            found[path.stem] = path
+        elif path.suffix.lower() == other.suffix.lower():
+            raise DataError(f"{other} and {path} have the same name; remove one of them.")
+    return found

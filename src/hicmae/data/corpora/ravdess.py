@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from hicmae.data.corpora.base import Corpus, walk_files
+from hicmae.data.corpora.base import Corpus, ExpectedCounts, walk_files
 from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
 
@@ -39,7 +39,12 @@ class RAVDESS(Corpus):
         "and Song (RAVDESS), PLoS ONE 13(5), e0196391, 2018"
     )
     licence: ClassVar[str] = "CC BY-NC-SA 4.0; open download, Zenodo record 1188976"
-    expected_clips: ClassVar[int] = 1440
+
+    @property
+    def expected(self) -> ExpectedCounts:
+        """Counts of the public implementation's lists."""
+        takes = {name: 96 if name == "neutral" else 192 for name in self.class_names}
+        return ExpectedCounts(clips=1440, test_clips=(240,) * 6, class_clips=takes)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -51,7 +56,7 @@ class RAVDESS(Corpus):
         """Six folds of four actors."""
         return 6
 
-    def manifest(self, root: Path, fold: int = 1) -> pd.DataFrame:
+    def manifest(self, root: Path) -> pd.DataFrame:
         """Lists the spoken clips below `root`; see `Corpus.manifest`."""
         self.check_root(root)
         files = self._speech_files(root)

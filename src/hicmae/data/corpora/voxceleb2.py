@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from hicmae.data.corpora.base import Corpus
+from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.manifest import complete_manifest
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,13 @@ class VoxCeleb2(Corpus):
         "Interspeech 2018"
     )
     licence: ClassVar[str] = "access by request to the University of Oxford or KAIST"
-    expected_clips: ClassVar[int] = 1_092_009
 
-    def manifest(self, root: Path, fold: int = 1) -> pd.DataFrame:
+    @property
+    def expected(self) -> ExpectedCounts:
+        """The clips of the development part."""
+        return ExpectedCounts(clips=1_092_009)
+
+    def manifest(self, root: Path) -> pd.DataFrame:
         """Lists the clips below `root` (the folder of the corpus, its `dev` or its `mp4`).
 
         Folders are read once each, without looking at the files in them, so that a million clips

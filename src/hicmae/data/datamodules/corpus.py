@@ -50,10 +50,11 @@ class CorpusDataModule(AudioVisualDataModule):
 
     def build_table(self) -> pd.DataFrame:
         """Lists the corpus; warns if clips of the published protocol are missing."""
-        table = self.corpus.manifest(self.root, self.fold)
-        if len(table) != self.corpus.expected_clips:
+        table = self.corpus.manifest(self.root)
+        expected = self.corpus.expected.clips
+        if expected is not None and len(table) != expected:
             rank_zero_warn(
                 f"{self.source}: {len(table)} clips were found, where the published protocol has "
-                f"{self.corpus.expected_clips}."
+                f"{expected}."
             )
         return table

@@ -240,3 +240,33 @@ def test_order_differs_between_epochs():
         sampler.set_epoch(epoch)
         orders.add(tuple(index for index, _ in sampler))
     assert len(orders) == 4
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_side_of_a_clip_is_the_half_that_is_seen(tmp_path, cached):
+    """Two people side by side: frames of 96 x 48 whose left half is dark and right half light."""
+    for index in range(3):
+        picture = np.full((48, 96, 3), 20, np.uint8)
+        picture[:, 48:] = 230
+        (tmp_path / "pair").mkdir(exist_ok=True)
+        write_image(tmp_path / "pair" / f"{index}.png", picture)
+    write_clip(tmp_path / "sound.wav", seconds=0.2)
+    rows = complete_manifest(
+        pd.DataFrame(
+            {
+                "id": ["l", "r", "both"],
+                "video": str(tmp_path / "pair"),
+                "audio": str(tmp_path / "sound.wav"),
+                "side": ["left", "right", None],
+            }
+        )
+    )
+    cache = ClipCache(tmp_path / "cache", 32) if cached else None
+    dataset = ClipDataset(rows, views=1, cache=cache, **SMALL)
+    left, right, both = (dataset[index]["frames"].astype(int) for index in range(3))
+    assert left.max() < 40
+    assert right.min() > 210
+    assert both.min() < 40
+    assert both.max() > 210
+    region = ClipDataset(rows, views=1, cache=cache, region=(0, 60, 30, 30), **SMALL)
+    assert region[0]["frames"].min() > 210  # an option that names pixels wins

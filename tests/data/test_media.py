@@ -269,6 +269,14 @@ def test_images_are_ordered_as_numbers(image_folder: Path) -> None:
         assert reader.read([0]).shape == (1, 64, 64, 3)
 
 
+def test_hidden_twins_of_images_are_no_frames(image_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    shutil.copytree(image_folder, folder)
+    (folder / f"._{min(folder.iterdir()).name}").write_bytes(b"not a picture")
+    with VideoReader(folder) as reader:
+        assert reader.frame_count == 12
+
+
 def test_a_segment_of_images_goes_by_the_given_rate(image_folder: Path) -> None:
     with VideoReader(image_folder, start=0.5, end=0.9, folder_fps=10) as reader:
         assert reader.fps == 10

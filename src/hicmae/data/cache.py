@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
+from hicmae.data.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
 from hicmae.errors import ConfigError, DataError
 
 _LAYOUT = 1  # raise it when the content of an entry changes its meaning
@@ -43,7 +43,7 @@ class ClipCache:
         *,
         start: float | None = None,
         end: float | None = None,
-        region: Region | None = None,
+        region: Region | Side | None = None,
         folder_fps: float = 25.0,
     ) -> tuple[npt.NDArray[np.uint8], float]:
         """All frames of a clip, decoded by `VideoReader` the first time.
@@ -67,7 +67,7 @@ class ClipCache:
             path,
             start=start,
             end=end,
-            region=None if region is None else list(region),
+            region=list(region) if isinstance(region, tuple) else region,
             size=self.size_pixels,
             fps=folder_fps if path.is_dir() else None,
         )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, DistributedSampler
 
@@ -17,16 +18,13 @@ from hicmae.errors import DataError
 ErrorPolicy = Literal["raise", "skip"]
 AudioAlignment = Literal["proportion", "time"]
 
-# Rows of text live in one block of memory that worker processes share; a list of Python strings
-# would be copied into each of them page by page as its reference counts change.
-_TEXT = np.dtypes.StringDType(na_object=None)
-
 
 class ClipDataset(Dataset[dict[str, Any]]):
     """The clips of a manifest.
 
     Args:
         table: A complete manifest.
+        rows: Positions of the clips in it, int64 (N,); None means all of them.
         num_frames: Frames T per view.
         stride: Distance between the frames of a view, in frames of the clip.
         frame_size: Side S of the decoded square frames in pixels.
@@ -36,7 +34,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         on_error: What an unreadable clip does: stop the run, or be reported in place of its data.
         seed: Draws the random views, with the epoch and the clip's index.
         region: Part (top, left, height, width) of the source frame to decode; None is its centre
-            square.
+            square, or that of the half in which the table says the subject is.
         cache: Keeps decoded clips on disk.
         folder_fps: Frames per second of folders of images.
         audio_by: How the sound of a view is cut: in "proportion" to its place among the frames
@@ -49,6 +47,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self,
         table: pd.DataFrame,
         *,
+        rows: npt.NDArray[np.int64] | None = None,
         num_frames: int = 16,
         stride: int = 4,
         frame_size: int = 160,
@@ -62,11 +61,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
         audio_by: AudioAlignment = "proportion",
         max_length_difference: float | None = None,
     ) -> None:
-        self._id, self._video, self._audio = (
-            np.array(table[name].tolist(), dtype=_TEXT) for name in ("id", "video", "audio")
+        # Columns of Arrow lie in a few blocks of memory that worker processes share; Python strings
+        # would be copied into each of them page by page as their reference counts change.
+        self._id, self._video, self._audio, self._side, self._group = (
+            pa.array(table[name]) for name in ("id", "video", "audio", "side", "group")
         )
-        self._segment = table[["start", "end"]].to_numpy(dtype=np.float64)
-        self._audio_segment = table[["audio_start", "audio_end"]].to_numpy(dtype=np.float64)
+        self._grouped = bool(table["group"].notna().any())
+        times = ("start", "end", "audio_start", "audio_end")
+        self._times = tuple(table[name].to_numpy(dtype=np.float64) for name in times)
+        self._rows = np.arange(len(table)) if rows is None else rows
         self._targets = targets
         self._num_frames = num_frames
         self._stride = stride
@@ -82,7 +85,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         """Number of clips."""
-        return len(self._id)
+        return len(self._rows)
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
         """Reads one clip.
@@ -93,14 +96,18 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
         Returns:
             `frames` uint8 (V, T, S, S, 3), `waveform` list of V float32 arrays, `target` if there
-            are labels, `id`, `index`. An unreadable clip under "skip" gives `skipped` (the
-            message), `id`, `index`, and `empty`: `frames` and `target` of no clip.
+            are labels, `group` (str or None) if any clip of the table has one, `id`, `index`. An
+            unreadable clip under "skip" gives `skipped` (the message) and `empty` (`frames` and
+            `target` of no clip) in place of its data.
 
         Raises:
             DataError: The clip cannot be read, under "raise".
         """
         index, epoch = (key, 0) if isinstance(key, int) else key
-        item: dict[str, Any] = {"id": str(self._id[index]), "index": index}
+        row = int(self._rows[index])
+        item: dict[str, Any] = {"id": self._id[row].as_py(), "index": index}
+        if self._grouped:
+            item["group"] = self._group[row].as_py()
         try:
             frames, waveforms = self._read(index, epoch)
         except DataError as error:
@@ -124,14 +131,17 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self, index: int, epoch: int
     ) -> tuple[npt.NDArray[np.uint8], list[npt.NDArray[np.float32]]]:
         """Frames (V, T, S, S, 3) and the waveform of each view."""
-        video, audio = self._video[index], self._audio[index]
-        start, end = _seconds(self._segment[index])
-        audio_start, audio_end = _seconds(self._audio_segment[index])
+        row = int(self._rows[index])
+        video, audio = self._video[row].as_py(), self._audio[row].as_py()
+        start, end, audio_start, audio_end = (
+            None if np.isnan(times[row]) else float(times[row]) for times in self._times
+        )
+        region = self._region if self._region is not None else self._side[row].as_py()
         read_sound = read_audio if self._cache is None else self._cache.waveform
         waveform = read_sound(video if audio is None else audio, start=audio_start, end=audio_end)
         if self._cache is not None:
             pictures, fps = self._cache.frames(
-                video, start=start, end=end, region=self._region, folder_fps=self._folder_fps
+                video, start=start, end=end, region=region, folder_fps=self._folder_fps
             )
             self._check_lengths(video, len(pictures) / fps, len(waveform) / SAMPLE_RATE)
             windows = self._windows(len(pictures), index, epoch)
@@ -142,7 +152,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 self._check_lengths(video, reader.frame_count / fps, len(waveform) / SAMPLE_RATE)
                 windows = self._windows(reader.frame_count, index, epoch)
                 wanted = [frame for window in windows for frame in window.frames]
-                frames = reader.read(wanted, size=self._frame_size, region=self._region)
+                frames = reader.read(wanted, size=self._frame_size, region=region)
                 frames = frames.reshape(len(windows), -1, *frames.shape[1:])
         return frames, [self._sound_of(window, waveform, fps, video) for window in windows]
 
@@ -176,19 +186,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return waveform[first:last]
 
 
-def _seconds(segment: npt.NDArray[np.float64]) -> tuple[float | None, float | None]:
-    start, end = (None if np.isnan(edge) else float(edge) for edge in segment)
-    return start, end
-
-
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Puts clips together.
 
     Returns:
         `frames` uint8 (B, V, T, S, S, 3); `waveform` float32 (B, V, L), zero-padded, and
         `waveform_length` int64 (B, V); `target` int64 (B,) or float32 (B, K) if there are labels;
-        `id` list of B str; `index` int64 (B,); `skipped` list of (id, message). Skipped clips are
-        in the last one alone; B is 0 if every clip is skipped.
+        `group` list of B str or None if any clip of the table has a group; `id` list of B str;
+        `index` int64 (B,); `skipped` list of (id, message). Skipped clips are in the last one
+        alone; B is 0 if every clip is skipped.
     """
     read = [item for item in items if "skipped" not in item]
     skipped = [(item["id"], item["skipped"]) for item in items if "skipped" in item]
@@ -197,6 +203,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "index": torch.tensor([item["index"] for item in read], dtype=torch.int64),
         "skipped": skipped,
     }
+    if "group" in items[0]:
+        batch["group"] = [item["group"] for item in read]
     if read:
         for name in ("frames", "target"):
             if name in read[0]:
@@ -255,11 +263,10 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Clips of this process in this epoch."""
-        order: Sequence[int] = range(self.clip_count)
+        order: Sequence[int] | npt.NDArray[np.int64] = range(self.clip_count)
         epoch = self.epoch if self.shuffle else 0
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch])
-            order = rng.permutation(self.clip_count).tolist()
-            order = order[: len(self) * self.num_replicas]
+            order = rng.permutation(self.clip_count)[: len(self) * self.num_replicas]
         for index in order[self.rank :: self.num_replicas]:
-            yield index, epoch
+            yield int(index), epoch

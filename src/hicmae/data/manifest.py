@@ -2,30 +2,35 @@
 
 Columns, in order; the label columns of a corpus follow them:
 
+Text is pandas' `str`, which keeps a column in two blocks of memory, however many rows there are;
+what is missing in it is NaN.
+
 - `id` (str): unique name of the clip; predictions and error messages carry it.
 - `video` (str): media file or folder of face images.
-- `audio` (str or None): sound file; None means that the sound lies in `video`.
+- `audio` (str or NaN): sound file; NaN means that the sound lies in `video`.
 - `start`, `end` (float, seconds or NaN): the part of `video` that is the clip.
 - `audio_start`, `audio_end` (float, seconds or NaN): the part of the sound that is the clip. A
   table without these columns gets `start` and `end`; a corpus whose sound files are already cut to
   the clip has them, empty.
-- `subject` (str or None): the person seen, so that people can be kept apart.
+- `subject` (str or NaN): the person seen, so that people can be kept apart.
 - `fold` (Int64 or NA): the fold of a cross-validation, from 1, in which the clip is tested.
-- `split` (str or None): `train`, `val` or `test`; None in a table with splits means unused.
-- `side` (str or None): `left` or `right`, the half of the picture that shows the subject, where two
-  people are in view; None is the whole picture.
-- `group` (str or None): clips of one group, such as the pieces of a long recording, are judged
-  together by the mean of their outputs; None is a clip judged alone.
+- `split` (str or NaN): `train`, `val` or `test`; NaN in a table with splits means unused.
+- `side` (str or NaN): `left` or `right`, the half of the picture that shows the subject, where two
+  people are in view; NaN is the whole picture.
+- `group` (str or NaN): clips of one group, such as the pieces of a long recording, are judged
+  together by the mean of their outputs; NaN is a clip judged alone.
 """
 
+import filecmp
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hicmae.errors import DataError
 
@@ -81,16 +86,14 @@ def complete_manifest(table: pd.DataFrame) -> pd.DataFrame:
         elif name in ("audio_start", "audio_end") and name.removeprefix("audio_") in table:
             column = table[name.removeprefix("audio_")]
         else:
-            column = pd.Series([None] * len(table), index=table.index, dtype=object)
+            column = pd.Series(index=table.index, dtype="str" if name in TEXT_COLUMNS else float)
         if name in TEXT_COLUMNS:
-            values = np.array(column, dtype=object)
-            values[column.isna().to_numpy()] = None
-            columns[name] = pd.Series(values, dtype=object)
+            columns[name] = column.astype("str").reset_index(drop=True)
         else:
             numbers = _numbers(column, table)
             columns[name] = pd.Series(numbers).astype("Int64") if name == "fold" else numbers
     for name in label_columns(table):
-        columns[name] = table[name].to_numpy()
+        columns[name] = table[name].reset_index(drop=True)
     return pd.DataFrame(columns)
 
 
@@ -109,7 +112,7 @@ def _numbers(column: "pd.Series[Any]", table: pd.DataFrame) -> npt.NDArray[np.fl
 
 
 def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFrame:
-    """Reads a manifest of the user's own from a CSV file.
+    """Reads a manifest from a CSV or Parquet file.
 
     The file has a header; `video` (or `path`) is needed, the other columns of this module may
     follow, and every further column is a label. Only an empty cell is missing: words such as
@@ -117,11 +120,11 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
     segment behind it, names the clip.
 
     Args:
-        path: CSV file, UTF-8, divided by commas (`.tsv`: by tabs).
+        path: CSV file, UTF-8, divided by commas (`.tsv`: by tabs), or Parquet file.
         root: Folder against which relative media paths resolve; None means that of the file.
 
     Returns:
-        A complete, checked manifest with resolved paths; label columns are str or None.
+        A complete, checked manifest with resolved paths; the label columns of a CSV file are text.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or a row contradicts itself.
@@ -129,19 +132,7 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"Manifest {path} does not exist; give the path of a CSV file.")
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t" if path.suffix.lower() == ".tsv" else ",",
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"Manifest {path} is not a readable UTF-8 CSV file: {error}.") from error
-    table = table.rename(columns=lambda name: str(name).strip())
-    table = table.apply(lambda column: column.str.strip())
+    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     if "video" not in table and "path" in table:
         table = table.rename(columns={"path": "video"})
     if "video" not in table:
@@ -160,13 +151,93 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
         raise DataError(f"Manifest {path}, {error}") from error
     folder = path.parent if root is None else Path(root).expanduser()
     for name in ("video", "audio"):
-        table[name] = _resolve(table[name].tolist(), folder)
-    for name in label_columns(table):
-        labels = table[name].to_numpy(dtype=object, copy=True)
-        labels[table[name].isna().to_numpy()] = None
-        table[name] = pd.Series(labels, dtype=object)
+        table[name] = _resolve(table[name], folder)
     check_manifest(table, f"Manifest {path}")
     return table
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(
+            path,
+            sep="\t" if path.suffix.lower() == ".tsv" else ",",
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            encoding="utf-8-sig",
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"Manifest {path} is not a readable UTF-8 CSV file: {error}.") from error
+    table = table.rename(columns=lambda name: str(name).strip())
+    return table.apply(lambda column: column.str.strip())
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"Manifest {path} is not a readable Parquet file: {error}.") from error
+    # What decoding needed is as large as the table.
+    pa.default_memory_pool().release_unused()
+    return table
+
+
+def save_manifest(table: pd.DataFrame, path: str | Path, *, overwrite: bool = False) -> bool:
+    """Writes a manifest to a file that `read_manifest` reads.
+
+    Media below the folder of the file are written relative to it, others by their whole path.
+    Optional columns that say nothing are left out.
+
+    Args:
+        table: A complete manifest.
+        path: File to write: .csv, .tsv or, for millions of rows, .parquet; its folder is made.
+        overwrite: Whether a file with other content may be replaced.
+
+    Returns:
+        Whether the file was written; False if it holds the same already.
+
+    Raises:
+        DataError: The file exists with other content, or its suffix is none of these.
+    """
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".tsv", ".parquet"):
+        raise DataError(f"{path} is no name for a manifest; let it end in .csv, .tsv or .parquet.")
+    folder = path.parent.absolute()
+    table = table.drop(columns=[name for name in COLUMNS if _says_nothing(table, name)])
+    for name in {"video", "audio"} & set(table.columns):
+        table[name] = _relative(table[name], folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{path.name}.{os.getpid()}"
+    try:
+        if suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        else:
+            table.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",")
+        if path.exists() and filecmp.cmp(path, partial, shallow=False):
+            return False
+        if path.exists() and not overwrite:
+            raise DataError(
+                f"{path} exists and holds another table; remove it, give another name or "
+                "--overwrite true."
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def _says_nothing(table: pd.DataFrame, name: str) -> bool:
+    """Whether a column can be left out, because reading gives it back."""
+    if name in ("audio_start", "audio_end"):
+        return table[name].equals(table[name.removeprefix("audio_")].rename(name))
+    return name in ("split", "side", "group") and bool(table[name].isna().all())
+
+
+def _relative(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":
+    absolute = paths.where(paths.isna() | paths.str.startswith("/"), f"{Path.cwd()}/" + paths)
+    inside = absolute.str.startswith(f"{folder}/").fillna(value=False).astype(bool)
+    return absolute.mask(inside, absolute.str.slice(len(f"{folder}/")))
 
 
 def _names(table: pd.DataFrame) -> "pd.Series[str]":
@@ -178,12 +249,9 @@ def _names(table: pd.DataFrame) -> "pd.Series[str]":
     return names
 
 
-def _resolve(paths: Sequence[str | None], folder: Path) -> "pd.Series[Any]":
-    base = str(folder)
-    return pd.Series(
-        [None if path is None else os.path.join(base, path) for path in paths],  # noqa: PTH118
-        dtype=object,
-    )
+def _resolve(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":
+    whole = paths.isna() | paths.str.startswith("/")
+    return paths if whole.all() else paths.where(whole, f"{folder}/" + paths)
 
 
 def check_manifest(table: pd.DataFrame, source: str) -> None:
@@ -207,7 +275,7 @@ def check_manifest(table: pd.DataFrame, source: str) -> None:
     refuse(table["id"].isna().to_numpy(), "the id is empty.")
     refuse(table["video"].isna().to_numpy(), "the video is empty.")
     refuse(
-        table["id"].duplicated().to_numpy(),
+        _repeats(table["id"]),
         "an earlier row has the same id; give every clip an id of its own in an id column.",
     )
     for prefix in ("", "audio_"):
@@ -225,6 +293,15 @@ def check_manifest(table: pd.DataFrame, source: str) -> None:
     refuse((table["fold"] < 1).fillna(value=False).to_numpy(dtype=bool), "folds count from 1.")
 
 
+def _repeats(names: "pd.Series[str]") -> npt.NDArray[np.bool_]:
+    """Which names an earlier row has."""
+    # Corpora are listed in order; seeing that needs no hash table of a million names.
+    values = pa.array(names)
+    if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
+        return np.zeros(len(names), dtype=bool)
+    return names.duplicated().to_numpy()
+
+
 def check_files(table: pd.DataFrame, source: str) -> None:
     """Checks that every file of a manifest exists.
 
@@ -235,18 +312,20 @@ def check_files(table: pd.DataFrame, source: str) -> None:
     Raises:
         DataError: A file is missing; names the first one, its row, and how many are missing.
     """
-    exists: dict[str | None, bool] = {None: True}
+    found: dict[str, bool] = {}
+    missing = np.zeros(len(table), dtype=bool)
     for name in ("video", "audio"):
-        for path in table[name].unique():
-            if path not in exists:
-                exists[path] = Path(path).exists()
-    if all(exists.values()):
+        paths = table[name]
+        for path in paths.dropna().unique():
+            if path not in found:
+                found[path] = Path(path).exists()
+        lost = [path for path, is_there in found.items() if not is_there]
+        missing |= paths.isin(lost).to_numpy()
+    if not missing.any():
         return
-    files = zip(table["video"], table["audio"], strict=True)
-    missing = np.array([not (exists[video] and exists[audio]) for video, audio in files])
     position = int(missing.argmax())
     row = table.iloc[position]
-    file = row["audio"] if exists[row["video"]] else row["video"]
+    file = row["audio"] if found[row["video"]] else row["video"]
     raise DataError(
         f"{source}, {row_name(table, position)}: {file} does not exist "
         f"({int(missing.sum())} of {len(table)} rows lack a file); "

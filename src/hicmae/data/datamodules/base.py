@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from hicmae.data.augmentation import Augmentation
 from hicmae.data.cache import ClipCache
+from hicmae.data.corpora.base import ExpectedCounts
 from hicmae.data.dataset import AudioAlignment, ClipDataset, ClipSampler, ErrorPolicy, collate
 from hicmae.data.manifest import check_files, check_manifest, row_name
 from hicmae.data.media import Region
@@ -38,8 +39,9 @@ class AudioVisualDataModule(LightningDataModule, ABC):
     """Clips with sound, from a manifest to normalised batches on the device.
 
     A batch that a task sees holds `video` (B, V, 3, T, S, S), `audio` (B, V, 1, F, M), `target`
-    int64 (B,) or float32 (B, K) where there are labels, `id`, `index` and `skipped`. V is 1 in
-    training and pre-training and `views` else; B is 0 if every clip of the batch was skipped.
+    int64 (B,) or float32 (B, K) where there are labels, `group` where clips are judged in groups,
+    `id`, `index` and `skipped`. V is 1 in training and pre-training and `views` else; B is 0 if
+    every clip of the batch was skipped.
 
     Args:
         root: Folder of the corpus.
@@ -66,9 +68,10 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             clip counts as unreadable; null accepts any difference.
         folder_fps: Frames per second of clips that are folders of images.
         cache_dir: Folder that keeps decoded clips between epochs and runs; null keeps none.
-        val_split: Where validation rows come from if the corpus has none of its own: "from_train"
-            holds out training subjects; "same_as_test" selects on the test rows, as the reference
-            implementation does, which makes the score of the best epoch optimistic.
+        val_split: Where validation rows come from: "from_train" takes those of the corpus or, where
+            it names none, holds out training subjects; "same_as_test" selects on the test rows, as
+            the reference implementation does, which makes the score of the best epoch optimistic;
+            "own" insists on those of the corpus.
         val_fraction: Part of the training subjects (of the rows, where subjects are unknown) that
             "from_train" holds out; 0 trains without validation.
         train_fraction: Part of the training rows to use, drawn per class, for experiments with few
@@ -189,6 +192,21 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         return None
 
     @property
+    def fold_count(self) -> int:
+        """Folds of the cross-validation; 1 where there is one split."""
+        return int(self.table["fold"].max()) if self.table["fold"].notna().any() else 1
+
+    @property
+    def expected(self) -> ExpectedCounts:
+        """Counts of the published protocol, as far as there is one."""
+        return ExpectedCounts()
+
+    @property
+    def subjects_may_repeat(self) -> bool:
+        """Whether the published folds let a person be in training and in test."""
+        return False
+
+    @property
     def files_are_listed(self) -> bool:
         """Whether the table was made by listing the files, so that they need not be looked for."""
         return False
@@ -207,12 +225,16 @@ class AudioVisualDataModule(LightningDataModule, ABC):
 
     @cached_property
     def splits(self) -> Splits:
-        """The rows of each split."""
+        """The rows of each split of the fold in use."""
+        return self.splits_of(self.fold)
+
+    def splits_of(self, fold: int) -> Splits:
+        """The rows of each split of any fold, from 1."""
         column = self.label_column
         return make_splits(
             self.table,
             source=self.source,
-            fold=self.fold,
+            fold=fold,
             val_split=self.val_split,
             val_fraction=self.val_fraction,
             train_fraction=self.train_fraction,
@@ -226,7 +248,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         Args:
             world_size: Number of processes.
         """
-        clips = len(self.splits.train) // world_size
+        clips = len(self.splits.train_rows) // world_size
         # A last, smaller batch is dropped, unless it is the only one.
         return max(clips // self.batch_size, min(clips, 1))
 
@@ -241,25 +263,27 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         """
         for name in _SPLITS_OF_STAGE[stage]:
             if name not in self._datasets:
-                self._datasets[name] = self._dataset(name, getattr(self.splits, name))
+                self._datasets[name] = self._dataset(name)
         rank_zero_info(f"{self.source}: {self.splits.policy}.")
 
-    def _dataset(self, split: str, rows: pd.DataFrame) -> ClipDataset:
-        if rows.empty and not (split == "val" and self.val_fraction == 0):
+    def _dataset(self, split: str) -> ClipDataset:
+        rows = self.splits.rows(split)
+        if not len(rows) and not (split == "val" and self.val_fraction == 0):
             raise DataError(
                 f"{self.source} has no {split} rows ({self.splits.policy}); choose another fold, "
                 "name the split of the rows in a split column, or change data.val_split."
             )
         if not self.files_are_listed:
-            check_files(rows, self.source)
+            check_files(self.table.iloc[rows], self.source)
         labelled = self.num_outputs > 0
         frame_size = self.clip_options["frame_size"]
         return ClipDataset(
-            rows,
+            self.table,
+            rows=rows,
             # Without labels nothing is averaged over views; a random one, drawn once per clip,
             # keeps validation alike to training, where windows differ in their place in the clip.
             views=self.views if labelled and split != "train" else None,
-            targets=self._targets(rows),
+            targets=self._targets(self.table.iloc[rows]) if labelled else None,
             cache=ClipCache(self.cache_dir, frame_size) if self.cache_dir else None,
             **self.clip_options,
         )
@@ -276,8 +300,9 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         labels = rows[column].tolist()
         for position, label in enumerate(labels):
             if label not in index_of:
+                found = "empty" if pd.isna(label) else repr(label)
                 raise DataError(
-                    f"{self.source}, {row_name(rows, position)}: {column} is {label!r}, "
+                    f"{self.source}, {row_name(rows, position)}: {column} is {found}, "
                     f"which is none of the classes {', '.join(index_of)}."
                 )
         return np.array([index_of[label] for label in labels], dtype=np.int64)

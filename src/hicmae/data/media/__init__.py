@@ -10,6 +10,6 @@ asked for.
 
 from hicmae.data.media.audio import SAMPLE_RATE, read_audio
 from hicmae.data.media.sources import IMAGE_SUFFIXES
-from hicmae.data.media.video import Region, VideoReader
+from hicmae.data.media.video import Region, Side, VideoReader
 
-__all__ = ["IMAGE_SUFFIXES", "SAMPLE_RATE", "Region", "VideoReader", "read_audio"]
+__all__ = ["IMAGE_SUFFIXES", "SAMPLE_RATE", "Region", "Side", "VideoReader", "read_audio"]

@@ -238,7 +238,12 @@ class ImageFolder:
         self.path = path
         self.fps = fps
         images = sorted(
-            (item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES),
+            (
+                item
+                for item in path.iterdir()
+                # macOS leaves hidden twins (._1.png) that are no pictures.
+                if item.suffix.lower() in IMAGE_SUFFIXES and item.name[0] != "."
+            ),
             key=lambda item: _natural_order(item.name),
         )
         if not images:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import av
 import numpy as np
@@ -16,6 +16,9 @@ from hicmae.errors import ConfigError, DataError
 
 Region = tuple[int, int, int, int]
 """A part of a picture as (top, left, height, width) in source pixels."""
+
+Side = Literal["left", "right"]
+"""A half of a picture, where two people are in view."""
 
 
 class VideoReader:
@@ -75,7 +78,11 @@ class VideoReader:
             raise DataError(f"{path} has no video frame{where}; correct its row or take it out.")
 
     def read(
-        self, indices: Sequence[int], *, size: int | None = None, region: Region | None = None
+        self,
+        indices: Sequence[int],
+        *,
+        size: int | None = None,
+        region: Region | Side | None = None,
     ) -> np.ndarray:
         """Decodes some frames.
 
@@ -83,7 +90,8 @@ class VideoReader:
             indices: Frames to give, 0 to `frame_count` - 1, in any order and with repeats.
             size: Side of the square pictures that are wanted (bilinear); None keeps the pixels of
                 the region as they are.
-            region: Part of the source picture to give; None is its centre square.
+            region: Part of the source picture to give; a side is the centre square of that half,
+                None that of the whole picture.
 
         Returns:
             uint8 RGB pictures of shape (T, size, size, 3), or (T, height, width, 3) without `size`.
@@ -109,7 +117,7 @@ class VideoReader:
                 pictures[place] = picture
         kept = [picture for picture in pictures if picture is not None]
         if not kept:
-            _, _, height, width = region or _centre_square(self.width, self.height)
+            _, _, height, width = _region(region, self.width, self.height)
             return np.zeros((0, size or height, size or width, 3), np.uint8)
         if len({picture.shape for picture in kept}) > 1:
             raise DataError(f"{self.path} has frames of several sizes; give a size to read them.")
@@ -131,9 +139,13 @@ class VideoReader:
         self.close()
 
 
-def _centre_square(width: int, height: int) -> Region:
-    side = min(width, height)
-    return (height - side) // 2, (width - side) // 2, side, side
+def _region(region: Region | Side | None, width: int, height: int) -> Region:
+    if isinstance(region, tuple | list):
+        return region
+    part = width if region is None else width // 2
+    side = min(part, height)
+    left = (part - side) // 2 + (width - part if region == "right" else 0)
+    return (height - side) // 2, left, side, side
 
 
 class _Converter:
@@ -142,7 +154,7 @@ class _Converter:
     A graph belongs to one kind of picture and is built anew when that changes within a clip.
     """
 
-    def __init__(self, path: Path, size: int | None, region: Region | None) -> None:
+    def __init__(self, path: Path, size: int | None, region: Region | Side | None) -> None:
         self._path = path
         self._size = size
         self._region = region
@@ -165,7 +177,7 @@ class _Converter:
         return self._graph.vpull().to_ndarray()
 
     def _build(self, frame: av.VideoFrame) -> Graph:
-        region = self._region or _centre_square(frame.width, frame.height)
+        region = _region(self._region, frame.width, frame.height)
         top, left, height, width = region
         if (
             min(top, left) < 0

@@ -19,7 +19,8 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
 
     Validation and test average the softmax outputs of a clip's views, and log UAR (mean recall of
     the classes that occur), WAR (accuracy), weighted and macro F1, each in [0, 1]; testing adds a
-    confusion matrix and `test_predictions.csv`.
+    confusion matrix and `test_predictions.csv`. Clips that carry a group are judged by group, under
+    the same names; see `RecognitionTask`.
 
     Args:
         class_names: The classes in the order of their indices. On the command line they come from

@@ -14,6 +14,7 @@ from torch import Tensor
 from hicmae.errors import ConfigError
 from hicmae.models import EmotionRecognizer, Size
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
+from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
 
 Metrics = TypeVar("Metrics", bound=ClassificationMetrics | RegressionMetrics)
@@ -26,6 +27,11 @@ NO_LABELS = (
 
 class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     """Fine-tunes an `EmotionRecognizer`; its subclasses say for what.
+
+    Where batches carry a `group`, validation and test judge groups in place of clips: the outputs
+    of a group's clips are averaged, and all figures of merit are over groups, under the same names,
+    since that is how such a corpus is judged. The loss stays a mean over clips. Testing then writes
+    `test_group_predictions.csv` beside `test_predictions.csv`, which has a row for every clip.
 
     Args:
         outputs: Names of the model's outputs.
@@ -56,6 +62,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         self.architecture = build_architecture(size, architecture)
         self.model = EmotionRecognizer(self.architecture, len(outputs), drop_path)
         self._rows: list[dict[str, Any]] = []
+        self._grouped = GroupedOutputs()
 
     def example_forward(self) -> None:
         """Runs the model on one blank clip."""
@@ -99,7 +106,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         """A row of the predictions file for every clip: its id, its target if known, its outputs.
 
         Args:
-            batch: What the clips came in.
+            batch: What the clips came in: `id`, and `target` if known.
             outputs: What `forward` gave for it (B, O).
         """
 
@@ -110,6 +117,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics of the whole validation set."""
+        self._judge_groups(self.validation_metrics)
         self.log_scores("val", self.validation_metrics)
         self.validation_metrics.reset()
 
@@ -119,10 +127,13 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             self._rows += self.table_rows(batch, self._measure(batch, "test", self.test_metrics))
 
     def on_test_epoch_end(self) -> None:
-        """Logs the metrics of the whole test set and writes `test_predictions.csv`."""
+        """Logs the metrics of the whole test set and writes its predictions."""
+        groups = self._judge_groups(self.test_metrics)
         self.log_scores("test", self.test_metrics)
         self.test_metrics.reset()
-        self._write_rows("test_predictions")
+        self._write_rows("test_predictions", self._rows)
+        self._rows = []
+        self._write_rows("test_group_predictions", groups)
 
     def _measure(self, batch: Batch, stage: str, metrics: Metrics) -> Tensor:
         targets = require_targets(batch)
@@ -130,8 +141,26 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         loss = self.evaluation_loss(outputs, targets)
         if loss is not None:
             self.log_losses({"loss": loss}, stage, len(targets))
-        metrics.update(outputs, targets)
+        if "group" in batch:
+            self._grouped.add(batch["group"], batch["id"], outputs, targets)
+        else:
+            metrics.update(outputs, targets)
         return outputs
+
+    def _judge_groups(self, metrics: Metrics) -> list[dict[str, Any]]:
+        """Adds this process' share of the groups to the metrics; gives a row for each of them."""
+        groups = self._grouped.merge()[self.global_rank :: self.trainer.world_size]
+        self._grouped.reset()
+        if not groups:
+            return []
+        outputs = torch.stack([group.output for group in groups]).to(self.device)
+        targets = torch.stack([group.target for group in groups]).to(self.device)
+        metrics.update(outputs, targets)
+        rows = self.table_rows({"id": [group.name for group in groups], "target": targets}, outputs)
+        return [
+            {"group": row.pop("id"), "clips": group.clips} | row
+            for row, group in zip(rows, groups, strict=True)
+        ]
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
         """A row for every clip of the batch, also written to `predictions.csv`."""
@@ -143,11 +172,11 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
 
     def on_predict_epoch_end(self) -> None:
         """Writes the predictions."""
-        self._write_rows("predictions")
+        self._write_rows("predictions", self._rows)
+        self._rows = []
 
-    def _write_rows(self, name: str) -> None:
-        """Writes the collected rows of this process to the run folder."""
-        rows, self._rows = self._rows, []
+    def _write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Writes rows of this process to the run folder."""
         folder = self.trainer.log_dir
         if folder is None or not rows:
             return

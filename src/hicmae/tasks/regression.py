@@ -23,7 +23,8 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
     """Learns one or several continuous dimensions, such as arousal and valence.
 
     Validation and test average the outputs of a clip's views, and log PCC, CCC, MSE, RMSE and MAE
-    of every target and their means; testing writes `test_predictions.csv`.
+    of every target and their means; testing writes `test_predictions.csv`. Clips that carry a group
+    are judged by group, under the same names; see `RecognitionTask`.
 
     Args:
         target_names: The targets in the order of the outputs. On the command line they come from

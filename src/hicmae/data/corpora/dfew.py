@@ -1,0 +1,156 @@
+"""DFEW: film clips, seven emotions."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from hicmae.data.corpora.base import Corpus, ExpectedCounts, walk_files
+from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
+from hicmae.data.manifest import complete_manifest
+from hicmae.errors import DataError
+
+_FOLDS = range(1, 6)
+_LISTS = (
+    "EmoLabel_DataSplit/{part}(single-labeled)/set_{fold}.csv",
+    "EmoLabel_DataSplit/{part}*single*/set_{fold}.csv",
+    "{part}*single*/set_{fold}.csv",
+    "label/single_{part}set_{fold}.csv",
+)
+"""Spellings of a list in copies of the corpus, the official one first."""
+
+
+@dataclass(frozen=True)
+class DFEW(Corpus):
+    """Dynamic Facial Expression in the Wild, the clips with a single label.
+
+    Folds are the official lists `set_1` to `set_5`; every clip is tested once. A clip is named by
+    its number in five digits. Whom a clip shows is not published.
+
+    Sound lies in the whole clips alone, so these are needed with either kind of picture. The
+    folder of 16 images per clip is never read: its images are interpolated in time and no longer
+    fit the sound.
+
+    Attributes:
+        pictures: "faces" shows the aligned faces that the corpus brings; "original" the whole
+            scene.
+    """
+
+    pictures: Literal["faces", "original"] = "faces"
+
+    name: ClassVar[str] = "DFEW"
+    layout: ClassVar[str] = (
+        "EmoLabel_DataSplit/{train,test}(single-labeled)/set_{1..5}.csv, Clip/original/N.mp4 and, "
+        "for pictures=faces, Clip/clip_224x224/NNNNN/"
+    )
+    citation: ClassVar[str] = (
+        "X. Jiang, Y. Zong, W. Zheng, C. Tang, W. Xia, C. Lu and J. Liu, DFEW: A Large-Scale "
+        "Database for Recognizing Dynamic Facial Expressions in the Wild, ACM Multimedia 2020"
+    )
+    licence: ClassVar[str] = "non-commercial research; a signed agreement sent by e-mail"
+
+    @property
+    def expected(self) -> ExpectedCounts:
+        """Counts of the official lists.
+
+        How many clips the reference implementation dropped for want of sound is not published.
+        """
+        sizes = (2445, 1894, 2669, 2173, 1469, 145, 902)
+        return ExpectedCounts(
+            clips=11_697,
+            test_clips=(2341, 2341, 2340, 2339, 2336),
+            class_clips=dict(zip(self.class_names, sizes, strict=True)),
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The label of the lists, less one, is the index."""
+        return ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+
+    @property
+    def fold_count(self) -> int:
+        """Five official folds."""
+        return len(_FOLDS)
+
+    @property
+    def subjects_may_repeat(self) -> bool:
+        """The official lists divide clips, not people."""
+        return True
+
+    def manifest(self, root: Path) -> pd.DataFrame:
+        """Lists the clips of the official lists below `root`; see `Corpus.manifest`."""
+        table = listed_clips(
+            self.name,
+            [(self._list(root, "train", fold), self._list(root, "test", fold)) for fold in _FOLDS],
+        )
+        place = self.find(
+            root,
+            "Clip/original",
+            "original",
+            what="folder of whole clips, which hold the sound",
+        )
+        table["video"] = self._paths(table["id"].tolist(), _numbered_clips(place), place)
+        if self.pictures == "faces":
+            place = self.find(
+                root,
+                "Clip/clip_224x224",
+                "clip_224x224",
+                "Clip/jpg_256",
+                "jpg_256",
+                what="folder of aligned faces",
+            )
+            table["audio"] = table["video"]
+            table["video"] = self._paths(table["id"].tolist(), numbered_folders(place), place)
+        return complete_manifest(table)
+
+    def _paths(self, names: list[str], files: Mapping[str, Path], place: Path) -> list[str]:
+        missing = [name for name in names if name not in files]
+        if missing:
+            raise self.files_missing(missing, len(names), place)
+        return [str(files[name]) for name in names]
+
+    def _list(self, root: Path, part: str, fold: int) -> LabelList:
+        spellings = (spelling.format(part=part, fold=fold) for spelling in _LISTS)
+        path = self.find(root, *spellings, what=f"{part} list of fold {fold}")
+        labels: dict[str, str] = {}
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            columns = rows.fieldnames or ()
+            if not {"video_name", "label"} <= set(columns):
+                raise DataError(
+                    f"DFEW: {path} has the columns {', '.join(columns) or '(none)'}; "
+                    "expected video_name and label."
+                )
+            for row in rows:
+                clip, label = ((row[key] or "").strip() for key in ("video_name", "label"))
+                where = f"DFEW: {path}, line {rows.line_num}"
+                if not clip.isdecimal():
+                    raise DataError(f"{where}: video_name is {clip!r}, which is not a clip number.")
+                if label not in map(str, range(1, len(self.class_names) + 1)):
+                    raise DataError(
+                        f"{where}: label is {label!r}; expected 1 to {len(self.class_names)}."
+                    )
+                clip = clip.zfill(5)
+                if clip in labels:
+                    raise DataError(
+                        f"{where}: clip {clip} is listed a second time; "
+                        "take the official list as it is."
+                    )
+                labels[clip] = self.class_names[int(label) - 1]
+        return LabelList(path, labels)
+
+
+def _numbered_clips(root: Path) -> dict[str, Path]:
+    """The clips below `root` by their number in five digits; copies differ in the zeros."""
+    found: dict[str, Path] = {}
+    for path in walk_files(root, {".mp4"}):
+        if path.stem.isdecimal():
+            other = found.setdefault(path.stem.zfill(5), path)
+            if other is not path:
+                raise DataError(
+                    f"DFEW: {other} and {path} have the same number; remove one of them."
+                )
+    return found

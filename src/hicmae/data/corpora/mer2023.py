@@ -1,0 +1,155 @@
+"""MER2023: a Chinese challenge corpus, six emotions; MER-MULTI and its sister test sets."""
+
+import csv
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from hicmae.data.corpora.base import Corpus, ExpectedCounts, files_by_stem
+from hicmae.data.manifest import complete_manifest
+from hicmae.errors import DataError
+
+log = logging.getLogger(__name__)
+
+_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".flv")
+_TEST_FOLDERS = {"multi": "test1", "noise": "test2", "semi": "test3"}
+_TRAINING_SIZES = (871, 822, 689, 383, 462, 146)
+_TEST_SIZES = {
+    "multi": (88, 105, 93, 50, 57, 18),
+    "noise": (123, 98, 87, 40, 52, 12),
+    "semi": (166, 183, 169, 257, 45, 14),
+}
+
+
+@dataclass(frozen=True)
+class MER2023(Corpus):
+    """Multi-modal Emotion Recognition challenge 2023, the labelled clips.
+
+    One split: the clips of train-label.csv train, those of one test set test. Validation clips
+    are not published. Whom a clip shows is not published either.
+
+    The order of the classes is that of the organisers' baseline code; that of the reference
+    implementation is unknown. Besides `emotion` there is `valence`, about -5 to 5, where the lists
+    of both splits have it; that of the semi-supervised test set does not.
+
+    Attributes:
+        test_set: "multi" is test1 (MER-MULTI, the published protocol), "noise" is test2 (pictures
+            and sound disturbed), "semi" is the labelled part of test3.
+    """
+
+    test_set: Literal["multi", "noise", "semi"] = "multi"
+
+    name: ClassVar[str] = "MER2023"
+    layout: ClassVar[str] = (
+        "train/, test1/, test2/ and test3/ with clips, and train-label.csv and "
+        "test{1,2,3}-label.csv beside them, or the same as downloaded: train/, train-label.csv "
+        "and test3/ in mer2023train/, the labels of the test sets in test-labels/"
+    )
+    citation: ClassVar[str] = (
+        "Z. Lian et al., MER 2023: Multi-label Learning, Modality Robustness, and Semi-Supervised "
+        "Learning, ACM Multimedia 2023"
+    )
+    licence: ClassVar[str] = (
+        "CC BY-NC 4.0 with an agreement, no redistribution; Hugging Face MERChallenge/MER2023"
+    )
+
+    @property
+    def expected(self) -> ExpectedCounts:
+        """Counts of the label files."""
+        test = _TEST_SIZES[self.test_set]
+        both = map(sum, zip(_TRAINING_SIZES, test, strict=True))
+        return ExpectedCounts(
+            clips=sum(_TRAINING_SIZES) + sum(test),
+            test_clips=(sum(test),),
+            class_clips=dict(zip(self.class_names, both, strict=True)),
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the organisers' baseline code."""
+        return ("neutral", "angry", "happy", "sad", "worried", "surprise")
+
+    @property
+    def subjects_may_repeat(self) -> bool:
+        """Nothing is published about the people in training and in test."""
+        return True
+
+    def manifest(self, root: Path) -> pd.DataFrame:
+        """Lists the labelled clips below `root`; see `Corpus.manifest`."""
+        train = self._part(root, "train")
+        test = self._part(root, _TEST_FOLDERS[self.test_set])
+        train["split"], test["split"] = "train", "test"
+        both = sorted(set(train["id"]) & set(test["id"]))
+        if both:
+            raise DataError(
+                f"MER2023: clip {both[0]} is listed for training and for testing ({len(both)} in "
+                "all); take the label files as they are downloaded."
+            )
+        table = pd.concat([train, test], join="inner", ignore_index=True)
+        return complete_manifest(table)
+
+    def _part(self, root: Path, name: str) -> pd.DataFrame:
+        """The labelled clips of one folder: `id`, `video`, `emotion` and perhaps `valence`."""
+        path = self.find(
+            root, f"{name}-label.csv", f"*/{name}-label.csv", what=f"label file of {name}"
+        )
+        table = self._read_labels(path)
+        folder = self.find(root, name, f"*/{name}", what=f"folder of the {name} clips")
+        files = files_by_stem(folder, _SUFFIXES)
+        names = table["id"].tolist()
+        missing = [clip for clip in names if clip not in files]
+        if missing:
+            raise self.files_missing(missing, len(names), folder)
+        if len(files) > len(names):
+            log.info(
+                "MER2023: %d clips of %s without a label are left out.",
+                len(files) - len(names),
+                name,
+            )
+        table["video"] = [str(files[clip]) for clip in names]
+        return table
+
+    def _read_labels(self, path: Path) -> pd.DataFrame:
+        emotions: dict[str, str] = {}
+        valences: list[float] = []
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            columns = rows.fieldnames or ()
+            if not {"name", "discrete"} <= set(columns):
+                raise DataError(
+                    f"MER2023: {path} has the columns {', '.join(columns) or '(none)'}; "
+                    "expected name, discrete and, except for test3, valence."
+                )
+            for row in rows:
+                where = f"MER2023: {path}, line {rows.line_num}"
+                clip, emotion = ((row[key] or "").strip() for key in ("name", "discrete"))
+                if emotion not in self.class_names:
+                    raise DataError(
+                        f"{where}: discrete is {emotion!r}, which is none of "
+                        f"{', '.join(self.class_names)}."
+                    )
+                if clip in emotions:
+                    raise DataError(
+                        f"{where}: clip {clip} is listed a second time; "
+                        "take the label file as it is downloaded."
+                    )
+                emotions[clip] = emotion
+                if "valence" in columns:
+                    valences.append(_number(row["valence"], where))
+        table = pd.DataFrame({"id": list(emotions), "emotion": list(emotions.values())})
+        table = table.assign(valence=valences) if "valence" in columns else table
+        return table.sort_values("id", ignore_index=True)
+
+
+def _number(text: str | None, where: str) -> float:
+    try:
+        number = float(text or "nan")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{where}: valence is {text!r}, which is not a number.")
+    return number

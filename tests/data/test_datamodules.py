@@ -214,7 +214,7 @@ def test_options_that_cannot_work_are_told(options, words):
         (WORDS, {"label": "split"}, "no label column split"),
         (WORDS, {"label": "emotion", "classes": ["glad"]}, r"row 1 .*'sad', .*classes glad"),
         (WORDS, {"targets": ["emotion"]}, r"row 1 .*emotion is 'sad', which is not a number"),
-        (["emotion,split", *["a,train"] * 7, ",val"], {"label": "emotion"}, r"row 8 .* is None"),
+        (["emotion,split", *["a,train"] * 7, ",val"], {"label": "emotion"}, r"row 8 .* is empty"),
         (["split", *["test"] * 8], {}, "no train rows"),
         (["split", *["train"] * 8], {"val_split": "same_as_test"}, "no val rows"),
         (["fold", *["1"] * 8], {"fold": 2}, r"no fold 2, only \[1\]"),
@@ -237,7 +237,7 @@ def test_missing_things_are_told(write_table, tmp_path):
         ManifestDataModule(table["manifest"]).setup("fit")
     with pytest.raises(ConfigError, match="RAVDESS has folds 1 to 6"):
         RAVDESSDataModule("anywhere", fold=7)
-    with pytest.raises(ConfigError, match="VoxCeleb2 has no folds"):
+    with pytest.raises(ConfigError, match="VoxCeleb2 has one split"):
         VoxCeleb2DataModule("anywhere", fold=2)
     with pytest.raises(DataError, match="expected Actor_01"):
         RAVDESSDataModule(str(tmp_path / "none")).setup("test")
@@ -411,7 +411,7 @@ def test_command_line(write_table, tmp_path, monkeypatch, capsys):
     assert "augmentation" not in saved
     for name, option in (
         ("VoxCeleb2DataModule", "--data.val_speakers"),
-        ("RAVDESSDataModule", "--data.val_split {from_train,same_as_test}"),
+        ("RAVDESSDataModule", "--data.val_split {from_train,same_as_test,own}"),
     ):
         with pytest.raises(SystemExit):
             LightningCLI(

@@ -1,13 +1,15 @@
 """The data module of a labelled corpus."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_warn
 
-from hicmae.data.corpora.base import Corpus
+from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.datamodules.base import AudioVisualDataModule
-from hicmae.errors import ConfigError
+from hicmae.data.manifest import read_manifest
+from hicmae.errors import ConfigError, DataError
 
 
 class CorpusDataModule(AudioVisualDataModule):
@@ -17,21 +19,31 @@ class CorpusDataModule(AudioVisualDataModule):
         corpus: The corpus, with its options.
         root: Folder of the corpus.
         fold: Fold of the cross-validation that is tested, from 1.
+        manifest: Table of the corpus that `hicmae data` wrote (of its clips as they are, of those
+            without problems, or of face crops), to be read in place of the folder.
         **kwargs: Options of `AudioVisualDataModule`.
     """
 
-    def __init__(self, corpus: Corpus, root: str, fold: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        root: str,
+        fold: int = 1,
+        *,
+        manifest: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(root=root, fold=fold, **kwargs)
         if not 1 <= fold <= corpus.fold_count:
-            raise ConfigError(
-                f"data.fold is {fold}, but {corpus.name} has folds 1 to {corpus.fold_count}."
-            )
+            folds = f"folds 1 to {corpus.fold_count}" if corpus.fold_count > 1 else "one split: 1"
+            raise ConfigError(f"data.fold is {fold}, but {corpus.name} has {folds}.")
         self.corpus = corpus
+        self.manifest = None if manifest is None else Path(manifest).expanduser()
 
     @property
     def source(self) -> str:
         """Name and folder of the corpus."""
-        return f"{self.corpus.name} in {self.root}"
+        return f"{self.corpus.name} in {self.manifest or self.root}"
 
     @property
     def class_names(self) -> list[str] | None:
@@ -48,10 +60,39 @@ class CorpusDataModule(AudioVisualDataModule):
         """Column that holds the class names."""
         return self.corpus.label_column
 
+    @property
+    def fold_count(self) -> int:
+        """Folds of the corpus' cross-validation."""
+        return self.corpus.fold_count
+
+    @property
+    def expected(self) -> ExpectedCounts:
+        """Counts of the published protocol."""
+        return self.corpus.expected
+
+    @property
+    def subjects_may_repeat(self) -> bool:
+        """Whether the published folds let a person be in training and in test."""
+        return self.corpus.subjects_may_repeat
+
+    @property
+    def files_are_listed(self) -> bool:
+        """A corpus lists the files that it finds; a saved table may be older than its files."""
+        return self.manifest is None
+
     def build_table(self) -> pd.DataFrame:
         """Lists the corpus; warns if clips of the published protocol are missing."""
-        table = self.corpus.manifest(self.root)
-        expected = self.corpus.expected.clips
+        if self.manifest is None:
+            table = self.corpus.manifest(self.root)
+        else:
+            table = read_manifest(self.manifest)
+            for name in [self.label_column] if self.label_column else self.target_names or []:
+                if name not in table:
+                    raise DataError(
+                        f"Manifest {self.manifest} has no column {name}; it is no table of "
+                        f"{self.corpus.name} that `hicmae data` wrote with these options."
+                    )
+        expected = self.expected.clips
         if expected is not None and len(table) != expected:
             rank_zero_warn(
                 f"{self.source}: {len(table)} clips were found, where the published protocol has "

@@ -12,13 +12,8 @@ class RAVDESSDataModule(CorpusDataModule):
     Args:
         root: Folder that holds the unpacked archives, at any depth.
         fold: Fold to test, 1 to 6: actors 4 · fold - 3 to 4 · fold.
-        **kwargs: Options of `AudioVisualDataModule`.
+        **kwargs: Options of `CorpusDataModule`.
     """
 
     def __init__(self, root: str, fold: int = 1, **kwargs: Any) -> None:
         super().__init__(corpus=RAVDESS(), root=root, fold=fold, **kwargs)
-
-    @property
-    def files_are_listed(self) -> bool:
-        """The table is made by walking the folder."""
-        return True

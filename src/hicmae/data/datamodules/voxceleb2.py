@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from hicmae.data.corpora.voxceleb2 import VoxCeleb2
-from hicmae.data.datamodules.base import AudioVisualDataModule
+from hicmae.data.datamodules.corpus import CorpusDataModule
 from hicmae.data.dataset import AudioAlignment
 from hicmae.data.media import Region
 from hicmae.errors import ConfigError
 
 
-class VoxCeleb2DataModule(AudioVisualDataModule):
+class VoxCeleb2DataModule(CorpusDataModule):
     """Unlabelled talking faces of VoxCeleb2 dev.
 
     Args:
@@ -27,7 +27,7 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
             "proportion" to its place among the frames.
         max_length_difference: Seconds by which picture and sound may differ in length before the
             clip counts as unreadable (published cleaning rule); null accepts any difference.
-        **kwargs: Options of `AudioVisualDataModule`.
+        **kwargs: Options of `CorpusDataModule`.
     """
 
     def __init__(
@@ -42,10 +42,9 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
         max_length_difference: float | None = 0.1,
         **kwargs: Any,
     ) -> None:
-        if fold != 1:
-            raise ConfigError(f"data.fold is {fold}, but VoxCeleb2 has no folds; leave it at 1.")
         # The splits come from val_speakers alone.
         super().__init__(
+            corpus=VoxCeleb2(audio_root=audio_root),
             root=root,
             fold=fold,
             views=1,
@@ -59,16 +58,10 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
         if val_speakers < 0:
             raise ConfigError(f"data.val_speakers is {val_speakers}; give 0 or more.")
         self.val_speakers = val_speakers
-        self.corpus = VoxCeleb2(audio_root=audio_root)
-
-    @property
-    def source(self) -> str:
-        """Name and folder of the corpus."""
-        return f"{self.corpus.name} in {self.root}"
 
     @property
     def files_are_listed(self) -> bool:
-        """The table is made by listing the folders."""
+        """A million files are not looked for at every start; `on_error` says what is done then."""
         return True
 
     def build_table(self) -> pd.DataFrame:
@@ -77,7 +70,7 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
         Raises:
             ConfigError: There are not more speakers than `val_speakers`.
         """
-        table = self.corpus.manifest(self.root)
+        table = super().build_table()
         speakers = table["subject"].unique()
         if self.val_speakers >= len(speakers):
             raise ConfigError(
@@ -86,5 +79,5 @@ class VoxCeleb2DataModule(AudioVisualDataModule):
             )
         order = np.random.default_rng(self.seed).permutation(len(speakers))
         held_out = table["subject"].isin(speakers[order[: self.val_speakers]])
-        table["split"] = np.where(held_out, "val", "train").astype(object)
+        table["split"] = pd.Series(np.where(held_out, "val", "train"), dtype="str")
         return table

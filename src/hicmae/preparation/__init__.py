@@ -1,0 +1,1 @@
+"""Making corpora ready: tables, integrity reports, face crops, sound files."""

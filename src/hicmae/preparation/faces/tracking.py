@@ -1,0 +1,204 @@
+"""From the faces of some frames to the landmarks of one person in all frames.
+
+Faces that overlap from one look at the clip to the next are one person. The person who fits the
+policy best over the whole clip is taken, and nobody else while that person is in the clip. Another
+sequence of faces goes on where the person's ends only if it begins there and then, as after a cut
+or a quick move, or in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hicmae.preparation.faces.detection import Array, Face
+
+FacePolicy = Literal["largest", "central", "left", "right"]
+"""Whose face: the largest, the nearest to the middle, or the largest in one half of the picture."""
+
+_SAME_OVERLAP = 0.3  # intersection over union of one face at two looks that follow each other
+_SAME_SIZE = 1.5  # how much the side of a face may change where it is lost and found again
+_QUICK = 2  # looks within which a face that begins takes over from one that ends
+_SHORTEST = 3  # looks; what is seen less often is a chance find and takes over from nobody
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The landmarks of one person.
+
+    Attributes:
+        landmarks: (T, 5, 2) in every frame, in pixels.
+        looks: Positions among the frames looked at in which the face was found, ascending.
+        jumps: How often the face went on somewhere else at once, as at cuts.
+    """
+
+    landmarks: Array
+    looks: list[int]
+    jumps: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """Faces of one person, and the looks at which they were found."""
+
+    looks: list[int]
+    faces: list[Face]
+
+    def overlaps_in_time(self, other: _Chain) -> bool:
+        return self.looks[0] <= other.looks[-1] and other.looks[0] <= self.looks[-1]
+
+
+def track_face(
+    detections: Sequence[Sequence[Face]],
+    frames: Sequence[int],
+    frame_count: int,
+    picture: tuple[int, int],
+    *,
+    policy: FacePolicy = "largest",
+    smoothing: float = 0.0,
+) -> Track | None:
+    """Follows one person through a clip.
+
+    Frames between those looked at, or where the face was not found, get landmarks by linear
+    interpolation; those before the first and after the last find get its landmarks.
+
+    Args:
+        detections: Faces found at each look.
+        frames: The frame of each look, ascending.
+        frame_count: Frames of the clip.
+        picture: (width, height) in pixels.
+        policy: Whose face is followed.
+        smoothing: Standard deviation, in frames, of the Gaussian that landmarks are smoothed with.
+
+    Returns:
+        The track, or None if no face was found.
+    """
+    chains = _link([_in_half(faces, picture, policy) for faces in detections])
+    if not chains:
+        return None
+    chains.sort(key=lambda chain: _weight(chain, picture, policy), reverse=True)
+    stretches = _stretches(_followed(chains))
+    landmarks = np.empty((frame_count, 5, 2))
+    begin = 0
+    for index, stretch in enumerate(stretches):
+        end = frame_count
+        if index + 1 < len(stretches):
+            end = (frames[stretch.looks[-1]] + frames[stretches[index + 1].looks[0]] + 1) // 2
+        times = np.array([frames[look] for look in stretch.looks])
+        points = np.stack([face.landmarks for face in stretch.faces])
+        landmarks[begin:end] = _smooth(_between(times, points, begin, end), smoothing)
+        begin = end
+    looks = [look for stretch in stretches for look in stretch.looks]
+    return Track(landmarks, looks, len(stretches) - 1)
+
+
+def _in_half(faces: Sequence[Face], picture: tuple[int, int], policy: FacePolicy) -> list[Face]:
+    middle = picture[0] / 2
+    if policy == "left":
+        return [face for face in faces if face.centre[0] < middle]
+    if policy == "right":
+        return [face for face in faces if face.centre[0] >= middle]
+    return list(faces)
+
+
+def _link(detections: Sequence[Sequence[Face]]) -> list[_Chain]:
+    """Puts every face to the chain whose last face it overlaps most, or begins a new one."""
+    chains: list[_Chain] = []
+    for look, faces in enumerate(detections):
+        pairs = [
+            (overlap, chain, face)
+            for chain in chains
+            for face in faces
+            if (overlap := _overlap(chain.faces[-1], face)) > _SAME_OVERLAP
+        ]
+        pairs.sort(key=lambda pair: pair[0], reverse=True)
+        linked: set[Face] = set()
+        for _, chain, face in pairs:
+            if face not in linked and chain.looks[-1] < look:
+                chain.looks.append(look)
+                chain.faces.append(face)
+                linked.add(face)
+        chains += [_Chain([look], [face]) for face in faces if face not in linked]
+    return chains
+
+
+def _overlap(one: Face, other: Face) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.minimum(one.box[2:], other.box[2:]) - np.maximum(one.box[:2], other.box[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    union = one.side**2 + other.side**2 - shared
+    return shared / union if union > 0 else 0.0
+
+
+def _weight(chain: _Chain, picture: tuple[int, int], policy: FacePolicy) -> float:
+    """How well a chain fits the policy, added up over its faces, so that lasting ones win."""
+    if policy == "central":
+        middle = np.array(picture) / 2
+        reach = float(np.linalg.norm(middle))
+        return sum(1 - float(np.linalg.norm(face.centre - middle)) / reach for face in chain.faces)
+    return sum(face.side for face in chain.faces)
+
+
+def _followed(chains: list[_Chain]) -> list[_Chain]:
+    """The best chain and those that go on from it, in order of time; `chains` are best first."""
+    taken = [chains[0]]
+    waiting = [chain for chain in chains[1:] if len(chain.looks) >= _SHORTEST]
+    while True:
+        for chain in waiting:
+            if any(chain.overlaps_in_time(other) for other in taken):
+                continue
+            before = [other for other in taken if other.looks[-1] < chain.looks[0]]
+            after = [other for other in taken if other.looks[0] > chain.looks[-1]]
+            if (before and _goes_on(before[-1], chain)) or (after and _goes_on(chain, after[0])):
+                break
+        else:
+            return taken
+        waiting.remove(chain)
+        taken = sorted([*taken, chain], key=lambda item: item.looks[0])
+
+
+def _goes_on(one: _Chain, other: _Chain) -> bool:
+    return other.looks[0] - one.looks[-1] <= _QUICK or _same_place(one.faces[-1], other.faces[0])
+
+
+def _same_place(one: Face, other: Face) -> bool:
+    """Whether a face that was lost is likely the one found: near, and of similar size."""
+    smaller, larger = sorted((one.side, other.side))
+    distance = float(np.linalg.norm(one.centre - other.centre))
+    return distance <= larger <= _SAME_SIZE * smaller
+
+
+def _stretches(chains: list[_Chain]) -> list[_Chain]:
+    """Joins chains between which the face stayed in its place, so that no jump is seen there."""
+    stretches = [chains[0]]
+    for chain in chains[1:]:
+        last = stretches[-1]
+        if _same_place(last.faces[-1], chain.faces[0]):
+            stretches[-1] = _Chain(last.looks + chain.looks, last.faces + chain.faces)
+        else:
+            stretches.append(chain)
+    return stretches
+
+
+def _between(times: Array, points: Array, begin: int, end: int) -> Array:
+    """Values (N, 5, 2) at `times` (N,) as values at every frame from `begin` to `end` - 1."""
+    wanted = np.arange(begin, end)
+    flat = points.reshape(len(points), -1)
+    columns = [np.interp(wanted, times, column) for column in flat.T]
+    return np.stack(columns, axis=1).reshape(len(wanted), *points.shape[1:])
+
+
+def _smooth(values: Array, deviation: float) -> Array:
+    """Gaussian mean over the first axis; at the ends over what there is."""
+    reach = min(round(3 * deviation), len(values) - 1)
+    if deviation <= 0 or reach < 1:
+        return values
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    inside = slice(reach, reach + len(values))
+    weight = np.convolve(np.ones(len(values)), kernel)[inside]
+    flat = values.reshape(len(values), -1)
+    smooth = [np.convolve(column, kernel)[inside] / weight for column in flat.T]
+    return np.stack(smooth, axis=1).reshape(values.shape)

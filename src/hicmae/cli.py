@@ -1,4 +1,4 @@
-"""The command `hicmae`: fit, validate, test and predict on LightningCLI, and the demo."""
+"""The command `hicmae`: fit, validate, test and predict on LightningCLI, data, and the demo."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import re
 import sys
 import warnings
 import zipfile
-from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentError, DefaultHelpFormatter
+from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -25,6 +24,7 @@ from hicmae.callbacks import ClipProgressBar, ModelCost, ResultsFile
 from hicmae.configs import config_names, describe, resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import CheckpointError, ConfigError, HicmaeError
+from hicmae.help import HelpFormatter
 from hicmae.tasks import AudioVisualTask, RecognitionTask
 
 DESCRIPTION = """\
@@ -35,15 +35,12 @@ labelled ones, test, predict.
   hicmae fit --config pretrain.yaml --data.root FOLDER       pre-train on VoxCeleb2
   hicmae fit --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
   hicmae test --ckpt_path RUN/checkpoints/best.ckpt          with the config of its run
+  hicmae data check --config finetune/ravdess.yaml ...       tables, checks, faces, sound
   hicmae configs                                             the project's configs
 
 A config that is no file in the current folder is looked up among the project's; later ones
 override earlier ones, options override configs. HICMAE_TRACEBACK=1 shows where an error arose.
 """
-
-
-class HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Keeps the line breaks of the description."""
 
 
 COMMANDS = ("fit", "validate", "test", "predict")
@@ -201,12 +198,16 @@ def dispatch(arguments: list[str]) -> None:
         from hicmae.demo.run import main as demo  # noqa: PLC0415 (the demo runs this module)
 
         demo(options)
+    elif command == "data":
+        from hicmae.preparation.commands import main as data  # noqa: PLC0415 (others need no cv2)
+
+        data(resolve_arguments(options))
     elif command == "configs":
         show_configs()
     elif command in COMMANDS or command.startswith("-"):
         run(arguments)
     else:
-        known = ", ".join((*COMMANDS, "demo", "configs"))
+        known = ", ".join((*COMMANDS, "data", "demo", "configs"))
         raise HicmaeError(f"There is no command '{command}': choose {known}.")
 
 

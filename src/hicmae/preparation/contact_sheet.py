@@ -1,0 +1,64 @@
+"""A picture of random clips as a model sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from hicmae.data.datamodules import AudioVisualDataModule
+from hicmae.data.dataset import ClipDataset, collate
+from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
+
+_COLUMNS = 3
+_FRAMES = 4
+
+
+def contact_sheet(data: AudioVisualDataModule, rows: np.ndarray) -> Figure:
+    """Draws four frames and the spectrogram of some clips, after decoding, cropping and resizing.
+
+    Args:
+        data: Where the clips come from, with the options of a run.
+        rows: Positions of the clips in its table.
+
+    Returns:
+        The figure; a clip that cannot be read shows why.
+    """
+    options = data.clip_options | {"on_error": "skip"}
+    dataset = ClipDataset(data.table.iloc[rows], views=1, **options)
+    height = -(-len(rows) // _COLUMNS)
+    figure = Figure(figsize=(4.2 * _COLUMNS, 2.3 * height), layout="constrained")
+    boxes = figure.subfigures(height, _COLUMNS, squeeze=False).ravel()
+    for place, row in enumerate(rows):
+        table = data.table.iloc[row]
+        label = [str(table[name]) for name in _label_columns(data)]
+        boxes[place].suptitle("  ".join([_end(str(table["id"])), *label]), fontsize=8)
+        batch = collate([dataset[place]])
+        if batch["skipped"]:
+            boxes[place].text(0.5, 0.5, _end(batch["skipped"][0][1], 110), ha="center", fontsize=6)
+        else:
+            _draw(boxes[place], data.preprocessor(batch))
+    return figure
+
+
+def _label_columns(data: AudioVisualDataModule) -> list[str]:
+    return [data.label_column] if data.label_column else list(data.target_names or [])
+
+
+def _draw(box: Any, batch: dict[str, Any]) -> None:
+    """A clip: `video` (1, 1, 3, T, S, S) above `audio` (1, 1, 1, F, M)."""
+    video, audio = batch["video"][0, 0], batch["audio"][0, 0, 0]
+    mean, std = (torch.tensor(value).view(3, 1, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
+    pixels = (video * std + mean).clamp(0, 1).permute(1, 2, 3, 0).numpy()  # (T, S, S, 3)
+    chosen = np.linspace(0, len(pixels) - 1, _FRAMES).round().astype(int)
+    above, below = box.subplots(2, 1, height_ratios=[2.2, 1])
+    above.imshow(np.concatenate(pixels[chosen], axis=1))
+    below.imshow(audio.T.numpy(), aspect="auto", origin="lower", cmap="magma")
+    for axes in (above, below):
+        axes.set_axis_off()
+
+
+def _end(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else "…" + text[-most:]

@@ -1,0 +1,132 @@
+"""What can be wrong with a clip: missing, broken, silent, too short, of two lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio
+from hicmae.errors import DataError
+from hicmae.preparation.work import DONE, Clip, Row
+
+MISSING = "missing"
+BROKEN_VIDEO = "broken video"
+BROKEN_SOUND = "broken sound"
+SILENT = "silent"
+SHORT = "too short"
+LENGTHS_DIFFER = "lengths differ"
+PROBLEMS = (MISSING, BROKEN_VIDEO, BROKEN_SOUND, SILENT, SHORT, LENGTHS_DIFFER)
+
+PROBLEM = "problem"
+"""Status of a clip with at least one of the problems."""
+
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as a problem.
+
+    Attributes:
+        decode: Frames that are decoded of every clip: its "ends" and middle, which finds files that
+            were cut off, or "all".
+        min_frames: Fewer frames than this are too short.
+        min_sound: Fewer seconds of sound than this are too short. The public code refuses fewer
+            than 1,025 samples at 16 kHz.
+        silence: Sound whose largest sample stays below this, of 1, is silent.
+        max_length_difference: Seconds by which picture and sound may differ in length; null accepts
+            any difference.
+    """
+
+    decode: Literal["ends", "all"] = "ends"
+    min_frames: int = 2
+    min_sound: float = 1025 / SAMPLE_RATE
+    silence: float = 1e-3
+    max_length_difference: float | None = None
+
+
+def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
+    """Opens a clip and measures it.
+
+    Args:
+        clip: The clip.
+        limits: What counts as a problem.
+        folder_fps: Frames per second of clips that are folders of images.
+
+    Returns:
+        `status` ("ok" or "problem"), `problems` (their names, divided by ";"), `message`, and what
+        could be measured of `frames`, `fps`, `width`, `height`, `video_seconds`, `audio_seconds`
+        and `peak` (of 1).
+    """
+    row: Row = {}
+    found: dict[str, str] = {}
+    sound = clip.video if clip.audio is None else clip.audio
+    gone = [path for path in dict.fromkeys((clip.video, sound)) if not Path(path).exists()]
+    if gone:
+        found[MISSING] = f"{' and '.join(gone)} does not exist"
+    if clip.video not in gone:
+        try:
+            row |= _picture(clip, limits, folder_fps)
+        except DataError as error:
+            found[BROKEN_VIDEO] = str(error)
+    if sound not in gone:
+        try:
+            row |= _sound(sound, clip)
+        except DataError as error:
+            found[BROKEN_SOUND] = str(error)
+    found |= _measured_problems(row, limits)
+    return {
+        "status": PROBLEM if found else DONE,
+        "problems": ";".join(found),
+        "message": " ".join(found.values()),
+        **row,
+    }
+
+
+def _picture(clip: Clip, limits: Limits, folder_fps: float) -> Row:
+    with VideoReader(clip.video, start=clip.start, end=clip.end, folder_fps=folder_fps) as reader:
+        count = reader.frame_count
+        whole = (0, 0, reader.height, reader.width)
+        if limits.decode == "ends":
+            reader.read(sorted({0, count // 2, count - 1}), size=16, region=whole)
+        else:
+            for first in range(0, count, _CHUNK):
+                reader.read(range(first, min(first + _CHUNK, count)), size=16, region=whole)
+        return {
+            "frames": count,
+            "fps": round(reader.fps, 3),
+            "width": reader.width,
+            "height": reader.height,
+            "video_seconds": round(count / reader.fps, 3),
+        }
+
+
+def _sound(path: str, clip: Clip) -> Row:
+    waveform = read_audio(path, start=clip.audio_start, end=clip.audio_end)
+    return {
+        "audio_seconds": round(len(waveform) / SAMPLE_RATE, 3),
+        "peak": round(float(np.abs(waveform).max(initial=0.0)), 5),
+    }
+
+
+def _measured_problems(row: Row, limits: Limits) -> dict[str, str]:
+    found: dict[str, str] = {}
+    frames: int | None = row.get("frames")
+    picture: Any = row.get("video_seconds")
+    sound: Any = row.get("audio_seconds")
+    if sound is not None and row["peak"] < limits.silence:
+        found[SILENT] = f"The sound never exceeds {row['peak']} of 1."
+    too_short = []
+    if frames is not None and frames < limits.min_frames:
+        too_short.append(f"{frames} frames")
+    if sound is not None and sound < limits.min_sound:
+        too_short.append(f"{sound} s of sound")
+    if too_short:
+        found[SHORT] = f"The clip has only {' and '.join(too_short)}."
+    limit: Any = limits.max_length_difference
+    if None not in (limit, picture, sound) and abs(picture - sound) >= limit:
+        found[LENGTHS_DIFFER] = f"The picture lasts {picture} s and the sound {sound} s."
+    return found

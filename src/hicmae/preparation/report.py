@@ -1,0 +1,167 @@
+"""The page of an integrity check: counts against the published ones, problems, overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from hicmae.data.datamodules import AudioVisualDataModule
+from hicmae.preparation.integrity import PROBLEMS
+
+PAGE_WIDTH = 100
+_LONGEST_LIST = 12
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        text: The page.
+        good: Whether nothing is wrong: no clip has a problem, none of the published ones is
+            missing, and nobody is in training and in test, except where the corpus says so.
+    """
+
+    text: str
+    good: bool
+
+
+def write_report(
+    data: AudioVisualDataModule, clips: pd.DataFrame, problems: pd.DataFrame
+) -> Report:
+    """Composes the page.
+
+    Args:
+        data: The data that was checked.
+        clips: A row per clip as `integrity.inspect` gives it, with `id`.
+        problems: Those of them that have a problem.
+    """
+    # Text in a file has no colours, whatever the terminal.
+    page = StringIO()
+    console = Console(file=page, width=PAGE_WIDTH, no_color=True, highlight=False)
+    expected = data.expected.clips
+    lacking = max(expected - len(data.table), 0) if expected else 0
+    published = "" if expected is None else f"; the published protocol has {expected}"
+    console.print(f"{data.source}: {len(data.table)} clips{published}.")
+    if lacking:
+        console.print(f"{lacking} clips of the published protocol are not there.")
+    _print_lengths(console, clips)
+    overlapping = _print_splits(console, data)
+    _print_labels(console, data)
+    _print_subjects(console, data)
+    _print_problems(console, problems)
+    good = not len(problems) and not lacking and not overlapping
+    console.print("\nAll is well." if good else "\nSee the lines above and problems.csv.")
+    text = "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
+    return Report(text, good)
+
+
+def _print_lengths(console: Console, clips: pd.DataFrame) -> None:
+    table = _table("measured", "smallest", "median", "largest")
+    for column, name in (
+        ("video_seconds", "seconds of picture"),
+        ("audio_seconds", "seconds of sound"),
+        ("frames", "frames"),
+        ("fps", "frames per second"),
+        ("height", "height in pixels"),
+        ("peak", "largest sample of the sound"),
+    ):
+        if column in clips and clips[column].notna().any():
+            values = clips[column].dropna()
+            table.add_row(name, *(f"{v:g}" for v in (values.min(), values.median(), values.max())))
+    console.print(table)
+
+
+def _print_splits(console: Console, data: AudioVisualDataModule) -> int:
+    """Clips of every split of every fold; gives the number of folds where people overlap."""
+    table = _table("fold", "train", "val", "test", "published test", "people also tested on")
+    published = data.expected.test_clips
+    overlapping = 0
+    notes: list[str] = []
+    policy = ""
+    for fold in range(1, data.fold_count + 1):
+        if data.table["fold"].notna().any() and not (data.table["fold"] == fold).any():
+            row = ("", "", "0", str(published[fold - 1]) if published else "", "no clip is there")
+            table.add_row(str(fold), *row)
+            continue
+        splits = data.splits_of(fold)
+        parts = (splits.train_rows, splits.val_rows, splits.test_rows)
+        train, val, test = (set(data.table["subject"].iloc[rows].dropna()) for rows in parts)
+        same_as_test = np.array_equal(splits.val_rows, splits.test_rows)
+        shared = sorted((train if same_as_test else train | val) & test)
+        allowed = data.subjects_may_repeat
+        overlapping += bool(shared) and not allowed
+        people = f"{_some(shared)}{' (as published)' if allowed else ''}" if shared else "none"
+        if data.table["subject"].isna().all():
+            people = "subjects are unknown"
+        if train & val and not same_as_test:
+            notes.append(f"Fold {fold} trains and validates on {_some(sorted(train & val))}.")
+        table.add_row(
+            str(fold),
+            *(str(len(rows)) for rows in parts),
+            str(published[fold - 1]) if published else "",
+            people,
+        )
+        policy = splits.policy if fold == data.fold else policy
+    console.print(table)
+    console.print(f"Splits, as configured: {policy}.")
+    for note in notes:
+        console.print(note)
+    return overlapping
+
+
+def _print_labels(console: Console, data: AudioVisualDataModule) -> None:
+    if data.class_names and data.label_column:
+        counts = data.table[data.label_column].value_counts()
+        published = data.expected.class_clips
+        table = _table("class", "clips", "published")
+        for name in data.class_names:
+            table.add_row(name, str(counts.get(name, 0)), str(published.get(name, "")))
+        console.print(table)
+    elif data.target_names:
+        table = _table("target", "smallest", "mean", "largest")
+        for name in data.target_names:
+            values = pd.to_numeric(data.table[name])
+            table.add_row(name, *(f"{v:.3g}" for v in (values.min(), values.mean(), values.max())))
+        console.print(table)
+
+
+def _print_subjects(console: Console, data: AudioVisualDataModule) -> None:
+    per_subject = data.table["subject"].value_counts()
+    if len(per_subject):
+        console.print(
+            f"{len(per_subject)} subjects with {per_subject.min()} to {per_subject.max()} clips "
+            f"each (median {per_subject.median():g})."
+        )
+
+
+def _print_problems(console: Console, problems: pd.DataFrame) -> None:
+    if problems.empty:
+        console.print("No clip has a problem.")
+        return
+    table = _table("problem", "clips", "such as")
+    kinds = problems["problems"].str.split(";")
+    for kind in PROBLEMS:
+        having = problems.loc[kinds.map(lambda names, kind=kind: kind in names), "id"]
+        if len(having):
+            table.add_row(kind, str(len(having)), _some(having.tolist(), most=3))
+    console.print(table)
+    console.print(f"{len(problems)} clips have a problem.")
+
+
+def _some(names: list[str], most: int = _LONGEST_LIST) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), title=None)
+    table.add_column(f"\n{first}", overflow="fold")
+    for name in others:
+        text = name in {"such as", "people also tested on"}
+        table.add_column(f"\n{name}", justify="left" if text else "right", overflow="fold")
+    return table

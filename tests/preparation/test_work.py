@@ -1,0 +1,189 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from hicmae.data.manifest import complete_manifest
+from hicmae.errors import ConfigError, DataError
+from hicmae.preparation.work import Clip, Plan, ResultLog, clips_of, process
+
+CLIPS = [Clip(id=f"c{index}", video=f"v{index}") for index in range(10)]
+QUIET = Console(quiet=True)
+
+
+def measure(clip):
+    """Fails on c3 as on a bad clip, and on c4 as a defect would."""
+    if clip.id == "c3":
+        raise DataError("v3 is broken.")
+    if clip.id == "c4":
+        raise ZeroDivisionError("odd")
+    return {"status": "ok", "message": "", "process": os.getpid()}
+
+
+def fill_the_disk(clip):
+    raise OSError(28, "No space left on device")
+
+
+def die(clip):
+    os._exit(9)
+
+
+def done(row):
+    return row["status"] == "ok"
+
+
+def run(folder, function=measure, clips=CLIPS, *, settings=None, chunk=1, **plan):
+    log = ResultLog(folder, "task", settings or {})
+    options = Plan(**{"jobs": 1} | plan)
+    return process(function, clips, log, options, is_done=done, chunk=chunk, console=QUIET)
+
+
+@pytest.mark.parametrize("place", [{"jobs": 1}, {"jobs": 2}, {"dask": "local", "jobs": 2}])
+def test_every_clip_gets_a_row_wherever_the_work_is_done(tmp_path, place):
+    rows = run(tmp_path, chunk=3, **place)
+    assert set(rows) == {clip.id for clip in CLIPS}
+    assert {name for name, row in rows.items() if row["status"] == "ok"} == {
+        f"c{index}" for index in (0, 1, 2, 5, 6, 7, 8, 9)
+    }
+    assert rows["c3"] == {"id": "c3", "status": "error", "message": "v3 is broken."}
+    assert rows["c4"]["message"] == "ZeroDivisionError: odd"
+    elsewhere = {row["process"] for row in rows.values() if "process" in row} - {os.getpid()}
+    assert bool(elsewhere) == (place != {"jobs": 1})
+
+
+def test_only_what_is_missing_is_done_again(tmp_path):
+    run(tmp_path, clips=CLIPS[:5])
+    seen = []
+
+    def note(clip):
+        seen.append(clip.id)
+        return {"status": "ok", "message": ""}
+
+    rows = run(tmp_path, note)
+    assert seen == ["c3", "c4", "c5", "c6", "c7", "c8", "c9"]
+    assert all(row["status"] == "ok" for row in rows.values())
+    run(tmp_path, note)
+    assert len(seen) == 7
+
+
+def test_dry_run_works_on_nothing_and_writes_nothing(tmp_path):
+    assert run(tmp_path / "new", dry_run=True) == {}
+    assert not (tmp_path / "new").exists()
+
+
+@given(count=st.integers(1, 7), clips=st.integers(0, 30))
+def test_shards_share_the_clips_out(count, clips):
+    every = [Clip(id=str(index), video="v") for index in range(clips)]
+    parts = []
+    for index in range(1, count + 1):
+        start, step = Plan(shard=f"{index}/{count}").shard_numbers()
+        parts.append([clip.id for clip in every[start - 1 :: step]])
+    assert sorted(name for part in parts for name in part) == sorted(clip.id for clip in every)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_shards_log_into_files_of_their_own(tmp_path):
+    first = run(tmp_path, shard="1/2")
+    assert set(first) == {"c0", "c2", "c4", "c6", "c8"}
+    assert len(run(tmp_path, shard="2/2")) == 10
+    assert len(list(tmp_path.glob("task-*-of-2.jsonl"))) == 2
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2"])
+def test_wrong_shards_are_told(shard):
+    with pytest.raises(ConfigError, match="give i/n"):
+        Plan(shard=shard)
+
+
+def test_half_a_line_is_dropped_and_its_clip_done_again(tmp_path):
+    run(tmp_path, clips=CLIPS[:2])
+    log = tmp_path / "task.jsonl"
+    log.write_text(log.read_text() + '{"id": "c2", "stat')
+    rows = run(tmp_path, clips=CLIPS[:3])
+    assert rows["c2"]["status"] == "ok"
+    assert [json.loads(line)["id"] for line in log.read_text().splitlines()] == ["c0", "c1", "c2"]
+
+
+def test_other_options_do_not_mix(tmp_path):
+    run(tmp_path, settings={"size": 256})
+    with pytest.raises(ConfigError, match="made with size 256, not 160"):
+        run(tmp_path, settings={"size": 160})
+    assert len(run(tmp_path, settings={"size": 256})) == 10
+
+
+def test_full_disk_stops_everything(tmp_path):
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path, fill_the_disk)
+    assert ResultLog(tmp_path, "task", {}).rows() == {}
+
+
+def test_dead_worker_names_the_clips_in_hand(tmp_path):
+    with pytest.raises(DataError, match=r"worker process died .* c0"):
+        run(tmp_path, die, clips=CLIPS[:1], jobs=2)
+
+
+def test_no_scheduler_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="No Dask scheduler"):
+        run(tmp_path, dask="nonsense://nowhere")
+
+
+def test_killed_run_goes_on_where_it_stopped(tmp_path):
+    """SIGKILL in the middle: every line that is there counts, nothing else does."""
+    script = textwrap.dedent(
+        f"""
+        import sys, time
+        sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+        from pathlib import Path
+        import test_work
+        def slow(clip):
+            time.sleep(0.15)
+            return {{"status": "ok", "message": ""}}
+        test_work.run(Path({str(tmp_path)!r}), slow)
+        """
+    )
+    running = subprocess.Popen([sys.executable, "-c", script])
+    log = tmp_path / "task.jsonl"
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience and not (log.is_file() and log.read_text().count("\n") > 2):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = set(ResultLog(tmp_path, "task", {}).rows())
+    assert 2 < len(before) < 10
+    seen = []
+
+    def note(clip):
+        seen.append(clip.id)
+        return {"status": "ok", "message": ""}
+
+    assert len(run(tmp_path, note)) == 10
+    assert set(seen) == {clip.id for clip in CLIPS} - before
+
+
+def test_clips_of_a_manifest():
+    table = complete_manifest(
+        pd.DataFrame(
+            {
+                "id": ["a", "b"],
+                "video": "v",
+                "audio": [None, "s"],
+                "start": [1.5, None],
+                "end": [2.0, None],
+                "side": ["left", None],
+            }
+        )
+    )
+    assert clips_of(table) == [
+        Clip("a", "v", None, 1.5, 2.0, 1.5, 2.0, "left"),
+        Clip("b", "v", "s"),
+    ]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from media_factory import write_clip
 
+from hicmae.data.manifest import Clip
 from hicmae.data.media import read_audio
 from hicmae.errors import DataError
 from hicmae.preparation.audio import extract_audio
-from hicmae.preparation.work import Clip
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ cv2 = pytest.importorskip("cv2")
 
 from media_factory import numbered_picture, picture_number, write_clip, write_image  # noqa: E402
 
+from hicmae.data.manifest import Clip  # noqa: E402
 from hicmae.data.media import VideoReader, read_audio  # noqa: E402
 from hicmae.demo.corpus import CorpusSettings  # noqa: E402
 from hicmae.demo.face import render_face  # noqa: E402
@@ -33,7 +34,6 @@ from hicmae.preparation.faces.crop import FaceOptions, crop_face  # noqa: E402
 from hicmae.preparation.faces.detection import Face, build_detector  # noqa: E402
 from hicmae.preparation.faces.tracking import track_face  # noqa: E402
 from hicmae.preparation.outputs import whole_folder  # noqa: E402
-from hicmae.preparation.work import Clip  # noqa: E402
 
 
 def face(left, top, side, score=1.0):

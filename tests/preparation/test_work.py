@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hicmae.data.manifest import complete_manifest
+from hicmae.data.manifest import Clip, clips_of, complete_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.preparation.work import Clip, Plan, ResultLog, clips_of, process
+from hicmae.preparation.work import Plan, ResultLog, process
 
 CLIPS = [Clip(id=f"c{index}", video=f"v{index}") for index in range(10)]
 QUIET = Console(quiet=True)

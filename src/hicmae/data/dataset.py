@@ -1,6 +1,7 @@
 """Clips of a manifest as raw frames and waveforms, and how they are drawn and put together."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import Dataset, DistributedSampler
 
 from hicmae.data.cache import ClipCache
+from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
 from hicmae.data.sampling import Window, evaluation_windows, random_window
 from hicmae.errors import DataError
@@ -63,12 +65,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
     ) -> None:
         # Columns of Arrow lie in a few blocks of memory that worker processes share; Python strings
         # would be copied into each of them page by page as their reference counts change.
-        self._id, self._video, self._audio, self._side, self._group = (
-            pa.array(table[name]) for name in ("id", "video", "audio", "side", "group")
-        )
+        self._columns = {field.name: pa.array(table[field.name]) for field in fields(Clip)}
         self._grouped = bool(table["group"].notna().any())
-        times = ("start", "end", "audio_start", "audio_end")
-        self._times = tuple(table[name].to_numpy(dtype=np.float64) for name in times)
         self._rows = np.arange(len(table)) if rows is None else rows
         self._targets = targets
         self._num_frames = num_frames
@@ -87,6 +85,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
         """Number of clips."""
         return len(self._rows)
 
+    def clip(self, index: int) -> Clip:
+        """What the manifest says of a clip.
+
+        Args:
+            index: Place of the clip in this dataset.
+        """
+        row = int(self._rows[index])
+        return Clip(**{name: column[row].as_py() for name, column in self._columns.items()})
+
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
         """Reads one clip.
 
@@ -104,12 +111,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
             DataError: The clip cannot be read, under "raise".
         """
         index, epoch = (key, 0) if isinstance(key, int) else key
-        row = int(self._rows[index])
-        item: dict[str, Any] = {"id": self._id[row].as_py(), "index": index}
+        clip = self.clip(index)
+        item: dict[str, Any] = {"id": clip.id, "index": index}
         if self._grouped:
-            item["group"] = self._group[row].as_py()
+            item["group"] = clip.group
         try:
-            frames, waveforms = self._read(index, epoch)
+            frames, waveforms = self._read(clip, index, epoch)
         except DataError as error:
             if self._on_error == "raise":
                 raise
@@ -128,17 +135,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return empty
 
     def _read(
-        self, index: int, epoch: int
+        self, clip: Clip, index: int, epoch: int
     ) -> tuple[npt.NDArray[np.uint8], list[npt.NDArray[np.float32]]]:
         """Frames (V, T, S, S, 3) and the waveform of each view."""
-        row = int(self._rows[index])
-        video, audio = self._video[row].as_py(), self._audio[row].as_py()
-        start, end, audio_start, audio_end = (
-            None if np.isnan(times[row]) else float(times[row]) for times in self._times
-        )
-        region = self._region if self._region is not None else self._side[row].as_py()
+        video, start, end = clip.video, clip.start, clip.end
+        region = self._region if self._region is not None else clip.side
         read_sound = read_audio if self._cache is None else self._cache.waveform
-        waveform = read_sound(video if audio is None else audio, start=audio_start, end=audio_end)
+        waveform = read_sound(clip.sound, start=clip.audio_start, end=clip.audio_end)
         if self._cache is not None:
             pictures, fps = self._cache.frames(
                 video, start=start, end=end, region=region, folder_fps=self._folder_fps

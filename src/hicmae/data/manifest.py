@@ -23,6 +23,7 @@ what is missing in it is NaN.
 
 import filecmp
 import os
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from hicmae.data.media import Side
 from hicmae.errors import DataError
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
@@ -52,6 +55,38 @@ COLUMNS = (
 )
 SPLITS = ("train", "val", "test")
 SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A row of a manifest without its labels; what is missing is None."""
+
+    id: str
+    video: str
+    audio: str | None = None
+    start: float | None = None
+    end: float | None = None
+    audio_start: float | None = None
+    audio_end: float | None = None
+    side: Side | None = None
+    group: str | None = None
+
+    @property
+    def sound(self) -> str:
+        """The file that holds the sound."""
+        return self.video if self.audio is None else self.audio
+
+
+def clips_of(table: pd.DataFrame) -> list[Clip]:
+    """The rows of a complete manifest as clips."""
+    columns = []
+    for item in fields(Clip):
+        column = table[item.name]
+        missing = column.isna().tolist()
+        columns.append(
+            [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
+        )
+    return [Clip(*values) for values in zip(*columns, strict=True)]
 
 
 def label_columns(table: pd.DataFrame) -> list[str]:
@@ -79,25 +114,29 @@ def complete_manifest(table: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DataError: A time or a fold is not a number.
     """
-    columns: dict[str, Any] = {}
+    table = table.reset_index(drop=True)
+    # One empty column of each kind stands for all of them, and nothing is copied: a table may have
+    # a million rows.
+    no_text = pd.Series(index=table.index, dtype="str")
+    no_number = pd.Series(index=table.index, dtype=np.float64)
+    columns: dict[str, pd.Series[Any]] = {}
     for name in COLUMNS:
-        if name in table:
-            column = table[name]
-        elif name in ("audio_start", "audio_end") and name.removeprefix("audio_") in table:
-            column = table[name.removeprefix("audio_")]
-        else:
-            column = pd.Series(index=table.index, dtype="str" if name in TEXT_COLUMNS else float)
+        given = table.get(name)
+        if given is None and name in ("audio_start", "audio_end"):
+            given = columns[name.removeprefix("audio_")]
         if name in TEXT_COLUMNS:
-            columns[name] = column.astype("str").reset_index(drop=True)
+            columns[name] = no_text if given is None else given.astype("str")
         else:
-            numbers = _numbers(column, table)
-            columns[name] = pd.Series(numbers).astype("Int64") if name == "fold" else numbers
+            columns[name] = no_number if given is None else _numbers(given, table)
+    columns["fold"] = columns["fold"].astype("Int64")
     for name in label_columns(table):
-        columns[name] = table[name].reset_index(drop=True)
-    return pd.DataFrame(columns)
+        columns[name] = table[name]
+    return pd.DataFrame(columns, copy=False)
 
 
-def _numbers(column: "pd.Series[Any]", table: pd.DataFrame) -> npt.NDArray[np.float64]:
+def _numbers(column: "pd.Series[Any]", table: pd.DataFrame) -> "pd.Series[float]":
+    if column.dtype == np.float64 and column.name != "fold":
+        return column
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.isnan(numbers) & column.notna().to_numpy()
     if column.name == "fold":
@@ -108,7 +147,7 @@ def _numbers(column: "pd.Series[Any]", table: pd.DataFrame) -> npt.NDArray[np.fl
             f"{row_name(table, position)}: {column.name} is {column.iloc[position]!r}, "
             f"which is not {'a whole' if column.name == 'fold' else 'a'} number."
         )
-    return numbers
+    return pd.Series(numbers)
 
 
 def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFrame:
@@ -174,7 +213,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_parquet(path)
+        # Threads and reading ahead would save little time and hold the file's pages twice.
+        columns = pq.read_table(path, use_threads=False, pre_buffer=False)
+        table = columns.to_pandas(split_blocks=True, self_destruct=True)
     except (OSError, ValueError) as error:
         raise DataError(f"Manifest {path} is not a readable Parquet file: {error}.") from error
     # What decoding needed is as large as the table.

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, read_audio
 from hicmae.preparation.outputs import output_path, whole_file
-
-if TYPE_CHECKING:
-    from hicmae.preparation.work import Clip
 
 
 def extract_audio(clip: Clip, *, output: Path, sample_rate: int = SAMPLE_RATE) -> dict[str, Any]:

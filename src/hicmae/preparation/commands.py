@@ -15,7 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
-from hicmae.data.manifest import read_manifest, save_manifest
+from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
 from hicmae.errors import ConfigError
 from hicmae.help import HelpFormatter
 from hicmae.preparation.audio import extract_audio
@@ -24,7 +24,7 @@ from hicmae.preparation.faces import FaceOptions, build_detector, crop_face
 from hicmae.preparation.folder import list_folder
 from hicmae.preparation.integrity import Limits, inspect
 from hicmae.preparation.report import write_report
-from hicmae.preparation.work import DONE, FAILED, Clip, Plan, ResultLog, Row, clips_of, process
+from hicmae.preparation.work import DONE, FAILED, Plan, ResultLog, Row, process
 
 DESCRIPTION = """\
 Makes a corpus ready. Each command reads the corpus of a config, or SOURCE: a table of clips (CSV or

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio
 from hicmae.errors import DataError
-from hicmae.preparation.work import DONE, Clip, Row
+from hicmae.preparation.work import DONE, Row
 
 MISSING = "missing"
 BROKEN_VIDEO = "broken video"
@@ -63,7 +64,7 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
     """
     row: Row = {}
     found: dict[str, str] = {}
-    sound = clip.video if clip.audio is None else clip.audio
+    sound = clip.sound
     gone = [path for path in dict.fromkeys((clip.video, sound)) if not Path(path).exists()]
     if gone:
         found[MISSING] = f"{' and '.join(gone)} does not exist"
@@ -74,7 +75,7 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
             found[BROKEN_VIDEO] = str(error)
     if sound not in gone:
         try:
-            row |= _sound(sound, clip)
+            row |= _sound(clip)
         except DataError as error:
             found[BROKEN_SOUND] = str(error)
     found |= _measured_problems(row, limits)
@@ -104,8 +105,8 @@ def _picture(clip: Clip, limits: Limits, folder_fps: float) -> Row:
         }
 
 
-def _sound(path: str, clip: Clip) -> Row:
-    waveform = read_audio(path, start=clip.audio_start, end=clip.audio_end)
+def _sound(clip: Clip) -> Row:
+    waveform = read_audio(clip.sound, start=clip.audio_start, end=clip.audio_end)
     return {
         "audio_seconds": round(len(waveform) / SAMPLE_RATE, 3),
         "peak": round(float(np.abs(waveform).max(initial=0.0)), 5),

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -31,6 +30,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hicmae.data.manifest import Clip
 from hicmae.errors import ConfigError, DataError, HicmaeError
 
 Row: TypeAlias = dict[str, Any]
@@ -40,32 +40,6 @@ DONE = "ok"
 FAILED = "error"
 
 _STOPPING_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What a worker needs to know of a row of a manifest; see `hicmae.data.manifest`."""
-
-    id: str
-    video: str
-    audio: str | None = None
-    start: float | None = None
-    end: float | None = None
-    audio_start: float | None = None
-    audio_end: float | None = None
-    side: str | None = None
-
-
-def clips_of(table: pd.DataFrame) -> list[Clip]:
-    """The rows of a complete manifest as clips."""
-    columns = []
-    for item in fields(Clip):
-        column = table[item.name]
-        missing = column.isna().tolist()
-        columns.append(
-            [None if gone else value for value, gone in zip(column.tolist(), missing, strict=True)]
-        )
-    return [Clip(*values) for values in zip(*columns, strict=True)]
 
 
 @dataclass(frozen=True)

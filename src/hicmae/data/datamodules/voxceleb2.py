@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hicmae.data.corpora.voxceleb2 import VoxCeleb2
 from hicmae.data.datamodules.corpus import CorpusDataModule
@@ -79,5 +81,6 @@ class VoxCeleb2DataModule(CorpusDataModule):
             )
         order = np.random.default_rng(self.seed).permutation(len(speakers))
         held_out = table["subject"].isin(speakers[order[: self.val_speakers]])
-        table["split"] = pd.Series(np.where(held_out, "val", "train"), dtype="str")
+        split = pc.if_else(pa.array(held_out), "val", "train")
+        table["split"] = pd.Series(split, dtype="str")
         return table

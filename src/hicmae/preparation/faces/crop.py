@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
+from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, VideoReader
 from hicmae.data.media.containers import open_container
 from hicmae.errors import ConfigError
@@ -25,9 +26,6 @@ from hicmae.preparation.faces.detection import (
 from hicmae.preparation.faces.tracking import FacePolicy, Track, track_face
 from hicmae.preparation.faces.writing import write_frames, write_video
 from hicmae.preparation.outputs import output_path, whole_file, whole_folder
-
-if TYPE_CHECKING:
-    from hicmae.preparation.work import Clip
 
 NO_FACE = "no face"
 """Status of a clip in which nobody was found; nothing is written for it."""

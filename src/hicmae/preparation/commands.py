@@ -51,6 +51,8 @@ _OTHER_SECTIONS = (
     "weights_only",
 )
 
+_CLIPS_IN_CSV = 100_000
+
 
 def main(arguments: list[str]) -> None:
     """Runs `hicmae data`.
@@ -65,7 +67,7 @@ def main(arguments: list[str]) -> None:
     # The tables that these commands print say it.
     warnings.filterwarnings("ignore", message=r".*where the published protocol has")
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_spelled_out(arguments))
     command = options.subcommand
     for section in _OTHER_SECTIONS:
         del options[command][section]
@@ -73,6 +75,17 @@ def main(arguments: list[str]) -> None:
     good = {"manifest": manifest, "check": check, "faces": faces, "audio": audio}[command](chosen)
     if not good:
         raise SystemExit(1)
+
+
+def _spelled_out(arguments: list[str]) -> list[str]:
+    """`--dry_run` and `--overwrite` may stand without a value."""
+    following = [*arguments[1:], "--"]
+    return [
+        f"{argument}=true"
+        if argument in {"--dry_run", "--overwrite"} and value not in {"true", "false"}
+        else argument
+        for argument, value in zip(arguments, following, strict=True)
+    ]
 
 
 def _parser() -> ArgumentParser:
@@ -181,7 +194,8 @@ def check(options: Namespace) -> bool:
     results.to_csv(folder / "clips.csv", index=False)
     problems.to_csv(folder / "problems.csv", index=False)
     good_rows = data.table[(results["status"] == DONE).to_numpy()]
-    save_manifest(good_rows, folder / "manifest.csv", overwrite=True)
+    table_path = _table_path(folder, len(good_rows))
+    save_manifest(good_rows, table_path, overwrite=True)
     chosen = np.random.default_rng(data.seed).permutation(len(data.table))[: options.sheet_clips]
     if len(chosen):
         contact_sheet(data, np.sort(chosen)).savefig(folder / "contact-sheet.png", dpi=110)
@@ -228,15 +242,19 @@ def _convert(
     results.to_csv(folder / f"{name}.csv", index=False)
     good = (results["status"] == DONE).to_numpy()
     results[~good].to_csv(folder / "problems.csv", index=False)
-    save_manifest(
-        _with_new_media(table[good], results[good], folder), folder / "manifest.csv", overwrite=True
-    )
-    console = Console()
-    console.print(f"{good.sum()} of {len(good)} clips are in {folder / 'manifest.csv'}.")
+    table_path = _table_path(folder, int(good.sum()))
+    save_manifest(_with_new_media(table[good], results[good], folder), table_path, overwrite=True)
+    console = Console(soft_wrap=True)
+    console.print(f"{good.sum()} of {len(good)} clips are in {table_path}.")
     for status, clips_with_it in results[~good].groupby("status")["id"]:
         names = ", ".join(clips_with_it.head(5)) + (", ..." if len(clips_with_it) > 5 else "")
         console.print(f"{len(clips_with_it)} clips: {status} ({names}); see problems.csv.")
     return bool(good.all())
+
+
+def _table_path(folder: Path, clips: int) -> Path:
+    """Where the table of a command goes; a large one is many times quicker to read as Parquet."""
+    return folder / ("manifest.parquet" if clips > _CLIPS_IN_CSV else "manifest.csv")
 
 
 def _with_new_media(table: pd.DataFrame, results: pd.DataFrame, folder: Path) -> pd.DataFrame:

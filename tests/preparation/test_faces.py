@@ -21,6 +21,7 @@ from hicmae.data.media import VideoReader, read_audio  # noqa: E402
 from hicmae.demo.corpus import CorpusSettings  # noqa: E402
 from hicmae.demo.face import render_face  # noqa: E402
 from hicmae.errors import ConfigError, DataError  # noqa: E402
+from hicmae.files import whole_folder  # noqa: E402
 from hicmae.preparation.faces import crop  # noqa: E402
 from hicmae.preparation.faces.alignment import (  # noqa: E402
     FACE_POINTS,
@@ -33,7 +34,6 @@ from hicmae.preparation.faces.alignment import (  # noqa: E402
 from hicmae.preparation.faces.crop import FaceOptions, crop_face  # noqa: E402
 from hicmae.preparation.faces.detection import Face, build_detector  # noqa: E402
 from hicmae.preparation.faces.tracking import track_face  # noqa: E402
-from hicmae.preparation.outputs import whole_folder  # noqa: E402
 
 
 def face(left, top, side, score=1.0):

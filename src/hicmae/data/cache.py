@@ -8,7 +8,6 @@ window costs only its own pages, and never unpickled.
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from hicmae.data.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
 from hicmae.errors import ConfigError, DataError
+from hicmae.files import whole_file
 
 _LAYOUT = 1  # raise it when the content of an entry changes its meaning
 
@@ -112,18 +112,10 @@ class ClipCache:
 
     def _store(self, entry: Path, array: npt.NDArray[Any] | np.float64) -> npt.NDArray[Any]:
         """Writes an entry under another name and renames it, and gives it back as read."""
-        temporary = None
         try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=entry.parent, prefix=".writing-", delete=False
-            ) as file:
-                temporary = Path(file.name)
+            with whole_file(entry) as part, part.open("wb") as file:
                 np.save(file, array, allow_pickle=False)
-            temporary.replace(entry)
         except OSError as error:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
             raise ConfigError(
                 f"The clip cache in {self.folder} cannot be written ({error.strerror or error}); "
                 "make room there, name another folder or do without the cache."

@@ -21,9 +21,8 @@ what is missing in it is NaN.
   together by the mean of their outputs; NaN is a clip judged alone.
 """
 
-import filecmp
-import os
 from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ import pyarrow.parquet as pq
 
 from hicmae.data.media import Side
 from hicmae.errors import DataError
+from hicmae.files import whole_file
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
 TIME_COLUMNS = ("start", "end", "audio_start", "audio_end")
@@ -248,23 +248,19 @@ def save_manifest(table: pd.DataFrame, path: str | Path, *, overwrite: bool = Fa
     table = table.drop(columns=[name for name in COLUMNS if _says_nothing(table, name)])
     for name in {"video", "audio"} & set(table.columns):
         table[name] = _relative(table[name], folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{path.name}.{os.getpid()}"
-    try:
-        if suffix == ".parquet":
-            table.to_parquet(partial, index=False)
-        else:
-            table.to_csv(partial, index=False, sep="\t" if suffix == ".tsv" else ",")
-        if path.exists() and filecmp.cmp(path, partial, shallow=False):
-            return False
-        if path.exists() and not overwrite:
-            raise DataError(
-                f"{path} exists and holds another table; remove it, give another name or "
-                "--overwrite true."
-            )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = BytesIO()
+    if suffix == ".parquet":
+        table.to_parquet(content, index=False)
+    else:
+        table.to_csv(content, index=False, sep="\t" if suffix == ".tsv" else ",")
+    if path.exists() and path.read_bytes() == content.getvalue():
+        return False
+    if path.exists() and not overwrite:
+        raise DataError(
+            f"{path} exists and holds another table; remove it, give another name or --overwrite."
+        )
+    with whole_file(path) as part:
+        part.write_bytes(content.getvalue())
     return True
 
 

@@ -34,6 +34,7 @@ from hicmae.demo.performance import (
 )
 from hicmae.demo.voice import render_voice
 from hicmae.errors import ConfigError, DataError
+from hicmae.files import whole_file
 
 MANIFEST_COLUMNS = ("video", "emotion", "subject", "split", "arousal", "valence")
 SETTINGS_FILE = "corpus.json"
@@ -265,15 +266,9 @@ def _write_text(path: Path, text: str) -> None:
 @contextmanager
 def _whole_file(path: Path) -> Iterator[Path]:
     """Gives a name to write to beside `path`, which becomes `path` once all is written."""
-    # The process id keeps two programs that make the same corpus at once apart.
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as part:
             yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:  # FFmpeg's errors with an error number of the system are among them
         raise DataError(
             f"{path} cannot be written ({error.strerror}): free some space or name another folder."

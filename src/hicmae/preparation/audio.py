@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, read_audio
-from hicmae.preparation.outputs import output_path, whole_file
+from hicmae.files import whole_file
+from hicmae.preparation.outputs import output_path
 
 
 def extract_audio(clip: Clip, *, output: Path, sample_rate: int = SAMPLE_RATE) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from rich.progress import (
 
 from hicmae.data.manifest import Clip
 from hicmae.errors import ConfigError, DataError, HicmaeError
+from hicmae.files import whole_file
 
 Row: TypeAlias = dict[str, Any]
 """Result for a clip: `id`, `status`, `message` and further plain values."""
@@ -117,11 +118,8 @@ class ResultLog:
                 )
 
     def _save_settings(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.name}.settings.json"
-        partial_path = path.with_name(f".{path.name}.{os.getpid()}")
-        partial_path.write_text(json.dumps(self._settings, indent=1), encoding="utf-8")
-        partial_path.replace(path)
+        with whole_file(self.folder / f"{self.name}.settings.json") as part:
+            part.write_text(json.dumps(self._settings, indent=1), encoding="utf-8")
 
     def rows(self) -> dict[str, Row]:
         """The last result of every clip, by its id."""

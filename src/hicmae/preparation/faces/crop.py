@@ -13,6 +13,7 @@ from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, VideoReader
 from hicmae.data.media.containers import open_container
 from hicmae.errors import ConfigError
+from hicmae.files import whole_file, whole_folder
 from hicmae.preparation.audio import read_sound, write_wav
 from hicmae.preparation.faces.alignment import align, moved, similarity, source_region, template
 from hicmae.preparation.faces.detection import (
@@ -25,7 +26,7 @@ from hicmae.preparation.faces.detection import (
 )
 from hicmae.preparation.faces.tracking import FacePolicy, Track, track_face
 from hicmae.preparation.faces.writing import write_frames, write_video
-from hicmae.preparation.outputs import output_path, whole_file, whole_folder
+from hicmae.preparation.outputs import output_path
 
 NO_FACE = "no face"
 """Status of a clip in which nobody was found; nothing is written for it."""

@@ -127,6 +127,8 @@ def test_from_the_download_to_predictions(name, fake, tmp_path, capsys):
     assert status == int(name not in UNPUBLISHED)
     assert ("of the published protocol are not there" in report) == bool(status)
     assert len(pd.read_csv("check/clips.csv")) == len(table)
+    assert pd.read_csv("check/counts.csv")["clips"].sum() == len(table)
+    assert ("are left out whether they are there" in report) == (name[:4] in {"mafw", "crem"})
     assert Path("check/contact-sheet.png").stat().st_size > 10_000
 
     folder = f"--trainer.default_root_dir={tmp_path / 'runs'}"

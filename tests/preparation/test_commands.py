@@ -176,6 +176,9 @@ class TestCheck:
         (tmp_path / "m.csv").write_text("\n".join(["id,video,subject,split", *rows]) + "\n")
         assert tell("data", "check", "m.csv", "--output=check", "--jobs=1") == 1
         assert "ann" in (tmp_path / "check" / "report.txt").read_text()
+        counts = pd.read_csv(tmp_path / "check" / "counts.csv")
+        assert counts.columns.tolist() == ["split", "subject", "clips"]
+        assert counts["clips"].tolist() == [1, 1, 1, 1]
         assert problems("check") == {}
 
     def test_dry_run(self, table, tmp_path):

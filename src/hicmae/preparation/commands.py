@@ -23,7 +23,7 @@ from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.faces import FaceOptions, build_detector, crop_face
 from hicmae.preparation.folder import list_folder
 from hicmae.preparation.integrity import Limits, inspect
-from hicmae.preparation.report import write_report
+from hicmae.preparation.report import count_clips, write_report
 from hicmae.preparation.work import DONE, FAILED, Plan, ResultLog, Row, process
 
 DESCRIPTION = """\
@@ -193,6 +193,7 @@ def check(options: Namespace) -> bool:
     report = write_report(data, results, problems)
     results.to_csv(folder / "clips.csv", index=False)
     problems.to_csv(folder / "problems.csv", index=False)
+    count_clips(data).to_csv(folder / "counts.csv", index=False)
     good_rows = data.table[(results["status"] == DONE).to_numpy()]
     table_path = _table_path(folder, len(good_rows))
     save_manifest(good_rows, table_path, overwrite=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from hicmae.data.datamodules import AudioVisualDataModule
+from hicmae.data.datamodules import AudioVisualDataModule, CorpusDataModule
 from hicmae.preparation.integrity import PROBLEMS
 
 PAGE_WIDTH = 100
@@ -50,6 +50,12 @@ def write_report(
     console.print(f"{data.source}: {len(data.table)} clips{published}.")
     if lacking:
         console.print(f"{lacking} clips of the published protocol are not there.")
+    known_bad = data.corpus.known_bad if isinstance(data, CorpusDataModule) else {}
+    if known_bad:
+        console.print(
+            f"{len(known_bad)} clips are left out whether they are there or not, as in the "
+            f"published protocol: {_some(sorted(known_bad), most=5)}."
+        )
     _print_lengths(console, clips)
     overlapping = _print_splits(console, data)
     _print_labels(console, data)
@@ -59,6 +65,22 @@ def write_report(
     console.print("\nAll is well." if good else "\nSee the lines above and problems.csv.")
     text = "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
     return Report(text, good)
+
+
+def count_clips(data: AudioVisualDataModule) -> pd.DataFrame:
+    """Clips of every fold, split, person and class that the table tells apart.
+
+    Args:
+        data: The data to count.
+
+    Returns:
+        A column for each of them that is known, and `clips`.
+    """
+    columns = ["fold", "split", "subject", *([data.label_column] if data.label_column else [])]
+    known = [name for name in columns if data.table[name].notna().any()]
+    if not known:
+        return pd.DataFrame({"clips": [len(data.table)]})
+    return data.table.groupby(known, dropna=False).size().rename("clips").reset_index()
 
 
 def _print_lengths(console: Console, clips: pd.DataFrame) -> None:

@@ -512,7 +512,7 @@ SMALL = ("--model.size=tiny", "--trainer.accelerator=cpu", "--trainer.precision=
 
 class TestMistakes:
     def test_unknown_command(self, refuse):
-        refuse(["train"], "no command 'train'", "fit, validate, test, predict, demo, configs")
+        refuse(["train"], "no command 'train'", "fit, validate, test, predict")
 
     def test_unknown_config(self, refuse):
         refuse(["fit", "--config", "pretrian.yaml"], "pretrian.yaml", "did you mean pretrain.yaml")

@@ -22,7 +22,8 @@ from hicmae.objectives.regression import ccc_loss, pcc_loss
 from hicmae.tasks.optimisation import parameter_groups, warmup_cosine
 
 TESTS = Path(__file__).parent
-REFERENCE = Path(os.environ.get("HICMAE_REFERENCE_DIR", TESTS.parents[1] / "shared" / "reference"))
+SHARED = Path(os.environ.get("HICMAE_SHARED_DIR", TESTS.parents[1] / "shared"))
+REFERENCE = Path(os.environ.get("HICMAE_REFERENCE_DIR", SHARED / "reference"))
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 3e-7}
 PRECISIONS = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 

@@ -61,6 +61,11 @@ def problems(folder):
     return dict(zip(table["id"], table["problems"], strict=True))
 
 
+def test_without_a_command_there_is_help(capsys):
+    assert tell("data") == 0
+    assert "hicmae data manifest --config" in capsys.readouterr().out
+
+
 class TestManifest:
     def test_folder(self, media, capsys):
         assert tell("data", "manifest", media, "--output=clips.csv") == 0
@@ -88,7 +93,7 @@ class TestManifest:
         assert [path.name for path in tmp_path.iterdir()] == ["clips.csv"]
 
     def test_dry_run(self, media, tmp_path, capsys):
-        assert tell("data", "manifest", media, "--output=clips.csv", "--dry_run=true") == 0
+        assert tell("data", "manifest", media, "--output=clips.csv", "--dry_run") == 0
         assert "7 clips" in capsys.readouterr().out
         assert not list(tmp_path.iterdir())
 

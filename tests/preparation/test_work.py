@@ -137,29 +137,48 @@ def test_no_scheduler_is_told(tmp_path):
         run(tmp_path, dask="nonsense://nowhere")
 
 
-def test_killed_run_goes_on_where_it_stopped(tmp_path):
-    """SIGKILL in the middle: every line that is there counts, nothing else does."""
+def slow(clip):
+    time.sleep(0.15)
+    return {"status": "ok", "message": "", "process": os.getpid()}
+
+
+def is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_killed_run_goes_on_where_it_stopped(tmp_path, jobs):
+    """SIGKILL in the middle: every line that is there counts, and no worker lives on."""
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     script = textwrap.dedent(
         f"""
-        import sys, time
-        sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+        import sys
+        sys.path[:0] = {paths!r}
         from pathlib import Path
         import test_work
-        def slow(clip):
-            time.sleep(0.15)
-            return {{"status": "ok", "message": ""}}
-        test_work.run(Path({str(tmp_path)!r}), slow)
+        if __name__ == "__main__":
+            test_work.run(Path({str(tmp_path)!r}), test_work.slow, jobs={jobs})
         """
     )
-    running = subprocess.Popen([sys.executable, "-c", script])
+    file = tmp_path / "script.py"
+    file.write_text(script)
+    running = subprocess.Popen([sys.executable, file])
     log = tmp_path / "task.jsonl"
     patience = time.monotonic() + 60
     while time.monotonic() < patience and not (log.is_file() and log.read_text().count("\n") > 2):
         time.sleep(0.02)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    before = set(ResultLog(tmp_path, "task", {}).rows())
+    before = ResultLog(tmp_path, "task", {}).rows()
     assert 2 < len(before) < 10
+    workers = {row["process"] for row in before.values()}
+    while time.monotonic() < patience and any(map(is_running, workers)):
+        time.sleep(0.05)
+    assert not any(map(is_running, workers))
     seen = []
 
     def note(clip):
@@ -167,7 +186,7 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path):
         return {"status": "ok", "message": ""}
 
     assert len(run(tmp_path, note)) == 10
-    assert set(seen) == {clip.id for clip in CLIPS} - before
+    assert set(seen) == {clip.id for clip in CLIPS} - set(before)
 
 
 def test_clips_of_a_manifest():

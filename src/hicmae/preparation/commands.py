@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
     # The tables that these commands print say it.
     warnings.filterwarnings("ignore", message=r".*where the published protocol has")
     parser = _parser()
-    options = parser.parse_args(_spelled_out(arguments))
+    options = parser.parse_args(_spelled_out(arguments or ["--help"]))
     command = options.subcommand
     for section in _OTHER_SECTIONS:
         del options[command][section]
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> None:
 
 def _spelled_out(arguments: list[str]) -> list[str]:
     """`--dry_run` and `--overwrite` may stand without a value."""
-    following = [*arguments[1:], "--"]
+    following = [*arguments[1:], ""]
     return [
         f"{argument}=true"
         if argument in {"--dry_run", "--overwrite"} and value not in {"true", "false"}

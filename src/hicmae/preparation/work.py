@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeAlias
 
 from rich.console import Console
@@ -300,11 +301,25 @@ def _executor(plan: Plan) -> Iterator[Executor | None]:
         yield None
     else:
         # Not forked: this process has threads, whose locks a copy would inherit shut.
-        executor = ProcessPoolExecutor(plan.processes, mp_context=get_context("forkserver"))
+        executor = ProcessPoolExecutor(
+            plan.processes, mp_context=get_context("forkserver"), initializer=_end_with_parent
+        )
         try:
             yield executor
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Makes this worker end when the process that started it is killed, rather than wait on."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from media_factory import numbered_picture
 
 from hicmae.data.augmentation import (
+    CircularShift,
     FinetuningAugmentation,
     HorizontalFlip,
     MultiScaleCrop,
     PretrainingAugmentation,
+    SpectrogramMasking,
     WaveformGain,
 )
 from hicmae.errors import ConfigError
@@ -81,6 +83,60 @@ def test_gain_has_the_published_spread():
     assert loud[:, 0].std() == pytest.approx(0.109, abs=0.005)
 
 
+def test_shift_turns_the_valid_samples_round():
+    torch.manual_seed(0)
+    lengths = torch.tensor([5, 8, 0] * 20)
+    waveform = torch.arange(1.0, 9.0).expand(60, 8).contiguous()
+    moved = CircularShift(1.0)(waveform, lengths)
+    starts = set()
+    for row, length in zip(moved.tolist(), lengths.tolist(), strict=True):
+        valid, rest = row[:length], row[length:]
+        assert rest == waveform[0, length:].tolist()
+        if length:
+            start = valid.index(1.0)
+            assert valid[start:] + valid[:start] == waveform[0, :length].tolist()
+            starts.add((length, start))
+    assert len(starts) == 5 + 8  # every shift there is
+
+
+def test_shift_has_a_largest():
+    torch.manual_seed(0)
+    waveform = torch.eye(10)[:1].expand(50, 10)
+    moved = CircularShift(0.3)(waveform, torch.full((50,), 10))
+    assert set(moved.argmax(1).tolist()) == {0, 1, 2}
+    with pytest.raises(ConfigError, match="shift is 2"):
+        CircularShift(2)
+
+
+def test_masks_blank_a_span_and_a_band_of_each_spectrogram():
+    torch.manual_seed(0)
+    blank = SpectrogramMasking(time=12, frequency=6)(torch.ones(40, 1, 64, 32)) == 0
+    spans, bands = blank.all(dim=3).sum(dim=2), blank.all(dim=2).sum(dim=2)
+    assert 8 < spans.max() < 12
+    assert 4 <= bands.max() < 6
+    assert len(set(spans.flatten().tolist())) > 4
+    for lines in blank.all(dim=3)[:, 0], blank.all(dim=2)[:, 0]:  # what is blank lies together
+        assert (lines.int().diff(dim=1).abs().sum(dim=1) <= 2).all()
+    only_time = SpectrogramMasking(time=12, frequency=0)(torch.ones(9, 1, 64, 32))
+    assert (only_time == only_time[..., :1]).all()
+    with pytest.raises(ConfigError, match="time_mask is -1"):
+        SpectrogramMasking(time=-1, frequency=0)
+
+
+def test_sound_is_neither_moved_nor_masked_unless_asked_for():
+    torch.manual_seed(0)
+    waveform, lengths = torch.rand(8, 50), torch.full((8,), 50)
+    spectrogram = torch.rand(8, 1, 20, 10)
+    published = FinetuningAugmentation(gain=None)
+    assert torch.equal(published.waveform(waveform, lengths), waveform)
+    assert torch.equal(published.spectrogram(spectrogram), spectrogram)
+    other = FinetuningAugmentation(gain=None, shift=1.0, time_mask=10, frequency_mask=5)
+    moved = other.waveform(waveform, lengths)
+    assert not torch.equal(moved, waveform)
+    assert torch.equal(moved.sort(dim=1).values, waveform.sort(dim=1).values)
+    assert (other.spectrogram(spectrogram) == 0).any()
+
+
 @pytest.mark.parametrize("augmentation", [PretrainingAugmentation(), FinetuningAugmentation()])
 def test_all_frames_of_a_clip_are_treated_alike(augmentation):
     torch.manual_seed(3)
@@ -100,14 +156,13 @@ def test_all_frames_of_a_clip_are_treated_alike(augmentation):
 def test_draws_follow_the_seed_and_differ_between_clips(kind):
     augmentation = kind()
     clips = same_frames(count=1).expand(6, -1, -1, -1, -1)
-    waveform = torch.ones(6, 5)
+    waveform, lengths = torch.ones(6, 5), torch.full((6,), 5)
     runs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         frames = augmentation.frames(clips, 24)
-        runs.append(
-            (frames, augmentation.normalised(frames.clone()), augmentation.waveform(waveform))
-        )
+        erased = augmentation.normalised(frames.clone())
+        runs.append((frames, erased, augmentation.waveform(waveform, lengths)))
     assert all(torch.equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
     assert len({tuple(clip.flatten().tolist()) for clip in runs[0][0]}) > 3
@@ -130,7 +185,9 @@ def test_switched_off_leaves_the_picture():
     torch.testing.assert_close(frames, picture / 255)
     assert torch.equal(augmentation.normalised(frames), frames)
     waveform = torch.rand(1, 7)
-    assert torch.equal(augmentation.waveform(waveform), waveform)
+    assert torch.equal(augmentation.waveform(waveform, torch.tensor([7])), waveform)
+    batch = {"video": frames}
+    assert augmentation.mixed(batch) is batch
 
 
 def test_erasing_fills_with_noise_or_the_mean():

@@ -1,7 +1,11 @@
 import pytest
 import torch
 
-from hicmae.data.augmentation import Augmentation, PretrainingAugmentation
+from hicmae.data.augmentation import (
+    Augmentation,
+    FinetuningAugmentation,
+    PretrainingAugmentation,
+)
 from hicmae.data.preprocessing import BatchPreprocessor
 
 
@@ -85,8 +89,18 @@ class Recorder(Augmentation):
     def normalised(self, frames):
         return frames + 100
 
-    def waveform(self, waveform):
+    def waveform(self, waveform, lengths):
+        assert lengths.tolist() == [16_000] * len(waveform)
         return waveform * 2
+
+    def spectrogram(self, spectrogram):
+        assert spectrogram.shape[1:] == (1, 64, 32)
+        return spectrogram + 100
+
+    def mixed(self, batch):
+        assert batch["video"].shape[:3] == (2, 2, 3)
+        assert batch["audio"].shape[:3] == (2, 2, 1)
+        return batch | {"target": "mixed"}
 
 
 def test_augmentation_is_for_training_alone():
@@ -100,5 +114,27 @@ def test_augmentation_is_for_training_alone():
     assert trained["video"][:, :, 0].unique().item() == pytest.approx(100 + (1 - 0.485) / 0.229)
     # Twice the amplitude adds log 4 to a log power, and the spectrogram is divided by two
     # deviations.
-    step = (trained["audio"] - plain["audio"]).median().item()
+    step = (trained["audio"] - 100 - plain["audio"]).median().item()
     assert step == pytest.approx(1.3863 / (2 * 4.5689974), rel=0.01)
+    assert trained["target"] == "mixed"
+    assert torch.equal(evaluated["target"], plain["target"])
+
+
+def test_clips_are_mixed_after_all_else():
+    gentle = {"rand_augment_layers": 0, "crop_scale": None, "flip": 0, "erasing": 0, "gain": None}
+    plain = BatchPreprocessor(image_size=32, audio_frames=64, mel_bins=32)(raw_batch())
+    preprocessor = BatchPreprocessor(
+        image_size=32,
+        audio_frames=64,
+        mel_bins=32,
+        augmentation=FinetuningAugmentation(mixup=1.0, **gentle),
+    )
+    torch.manual_seed(0)
+    raw = raw_batch()
+    mixed = preprocessor(raw | {"waveform": raw["waveform"].half()}, augment=True)
+    shares = mixed["target"].probabilities(2)
+    assert 0 < shares[0, 1] < 1
+    for name, tolerance in ("video", 2e-3), ("audio", 0.05):
+        assert mixed[name].dtype == torch.float16
+        expected = torch.einsum("ij,j...->i...", shares, plain[name])
+        torch.testing.assert_close(mixed[name].float(), expected, atol=tolerance, rtol=2e-3)

@@ -1,20 +1,22 @@
 """Augmentation of clips, on batches, on whatever device holds them.
 
-One draw per clip, the same for all of its frames. The draws come from torch's global generator on
-the CPU, whatever the device, so that no draw waits for an accelerator; the caller seeds it.
+One draw per clip, the same for all of its frames. The draws come from torch's global generators,
+which the caller seeds. All that decides what happens is drawn on the CPU, whatever the device, so
+that nothing waits for an accelerator; noise and masks are drawn where the clips are.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torchaudio.transforms import FrequencyMasking, TimeMasking
 from torchvision.transforms import v2
 
+from hicmae.data.mixing import Mixing
 from hicmae.errors import ConfigError
-from hicmae.objectives.reconstruction import IMAGENET_MEAN
 
 
 class WaveformGain(nn.Module):
@@ -37,6 +39,57 @@ class WaveformGain(nn.Module):
         """(N, L) to (N, L)."""
         gain = self.base + self.draw.sample((len(waveform), 1))
         return waveform * gain.to(waveform)
+
+
+class CircularShift(nn.Module):
+    """Moves each waveform in time; what leaves it at its end comes in at its start.
+
+    The sound is then no longer that of the moment in the picture.
+
+    Args:
+        largest: Largest shift as part of the waveform's length, in [0, 1].
+    """
+
+    def __init__(self, largest: float) -> None:
+        super().__init__()
+        if not 0 <= largest <= 1:
+            raise ConfigError(f"shift is {largest}; give a part of the waveform in [0, 1].")
+        self.largest = largest
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        """(N, L), of which `lengths` (N,) samples are valid, to (N, L)."""
+        parts = torch.rand(len(waveform)).mul_(self.largest).to(lengths.device)
+        steps = (parts * lengths).long()[:, None]
+        lengths = lengths[:, None]
+        place = torch.arange(waveform.shape[1], device=waveform.device)
+        source = (place - steps) % lengths.clamp(min=1)
+        return waveform.gather(1, source.where(place < lengths, place))
+
+
+class SpectrogramMasking(nn.Module):
+    """Blanks a span of time and a band of frequencies of each spectrogram (SpecAugment).
+
+    Both are drawn per clip, from nothing to the largest, and filled with 0, the mean of normalised
+    spectrograms.
+
+    Args:
+        time: Largest span in steps of 10 ms; 0 blanks none.
+        frequency: Largest band in mel bins; 0 blanks none.
+    """
+
+    def __init__(self, time: int, frequency: int) -> None:
+        super().__init__()
+        if min(time, frequency) < 0:
+            raise ConfigError(
+                f"time_mask is {time} and frequency_mask is {frequency}; give numbers from 0 (off)."
+            )
+        self.time = TimeMasking(time, iid_masks=True)
+        self.frequency = FrequencyMasking(frequency, iid_masks=True)
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """(N, 1, F, M), time first, to the same."""
+        masked: Tensor = self.time(self.frequency(spectrogram.mT))
+        return masked.mT
 
 
 class MultiScaleCrop(nn.Module):
@@ -109,8 +162,8 @@ def resize(frames: Tensor, size: int) -> Tensor:
 class Augmentation(nn.Module, ABC):
     """What a batch of training clips goes through on its way to the model.
 
-    The three steps see the clips at three moments; a subclass overrides those it needs, and crops
-    to the size asked for.
+    The steps see the clips at successive moments; a subclass overrides those it needs, and crops to
+    the size asked for.
     """
 
     @abstractmethod
@@ -129,9 +182,18 @@ class Augmentation(nn.Module, ABC):
         """ImageNet-normalised frames (N, T, 3, S, S), before the model sees them."""
         return frames
 
-    def waveform(self, waveform: Tensor) -> Tensor:
-        """Waveforms (N, L), before the spectrogram."""
+    def waveform(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        """Waveforms (N, L), `lengths` (N,) samples of which are valid, before the spectrogram."""
+        del lengths
         return waveform
+
+    def spectrogram(self, spectrogram: Tensor) -> Tensor:
+        """Normalised spectrograms (N, 1, F, M), time first, before the model hears them."""
+        return spectrogram
+
+    def mixed(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The whole batch as `BatchPreprocessor` gives it, last of all."""
+        return batch
 
 
 class PretrainingAugmentation(Augmentation):
@@ -162,19 +224,23 @@ class PretrainingAugmentation(Augmentation):
         """Cropped, resized and perhaps mirrored; see `Augmentation.frames`."""
         return self.flip(self.crop(frames, size).div_(255))
 
-    def waveform(self, waveform: Tensor) -> Tensor:
+    def waveform(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Louder or softer; see `Augmentation.waveform`."""
+        del lengths
         return self.gain(waveform)
 
 
 class FinetuningAugmentation(Augmentation):
-    """RandAugment, random resized crop, flip, random erasing and waveform gain.
+    """What clips go through in fine-tuning, from RandAugment to mixup and cutmix.
 
-    The defaults are the published fine-tuning recipe (method: fine-tuning). RandAugment is
-    pytorchvideo's; some of its operations go through the frames one by one, which takes most of
-    the time spent here.
+    Frames go through RandAugment, a random resized crop, a flip and random erasing, the sound
+    through a gain, a circular shift and masks of its spectrogram, and at last the clips of the
+    batch through mixup or cutmix. The defaults are the published recipe (method: fine-tuning) for
+    any kind of target; mixup and cutmix, which take classes, are off unless asked for.
 
     Args:
+        rand_augment_set: RandAugment's operations; "increasing" ones change more the larger the
+            magnitude, which not all "plain" ones do; see `RandAugment`.
         rand_augment_magnitude: Strength of RandAugment, 0 to 10.
         rand_augment_layers: Operations per clip; 0 switches RandAugment off.
         rand_augment_std: Standard deviation of the strength.
@@ -186,12 +252,22 @@ class FinetuningAugmentation(Augmentation):
         erasing_value: "pixel" fills with normal noise, "zero" with the mean colour.
         gain: Smallest waveform gain; None leaves the waveform alone.
         gain_concentration: Both parameters of the Beta distribution that is added to `gain`.
+        shift: Largest circular shift of the waveform as part of its length, in [0, 1]. The
+            reference implementation means 1 and, drawing from the wrong axis, does 0.
+        time_mask: Largest span of the spectrogram that is blanked, in steps of 10 ms; 0 is none.
+        frequency_mask: Largest band of the spectrogram that is blanked, in mel bins; 0 is none.
+        mixup: Both parameters of the Beta distribution of mixup; 0 is no mixup.
+        cutmix: Both parameters of the Beta distribution of cutmix; 0 is no cutmix.
+        mix_probability: Probability of a batch to be mixed.
+        mix_switch: Probability of cutmix where both are on.
+        mix: Whether "both" modalities are mixed or the "video" alone; see `Mixing`.
     """
 
     def __init__(
         self,
         *,
-        rand_augment_magnitude: int = 7,
+        rand_augment_set: Literal["increasing", "plain"] = "increasing",
+        rand_augment_magnitude: float = 7,
         rand_augment_layers: int = 4,
         rand_augment_std: float = 0.5,
         rand_augment_probability: float = 0.5,
@@ -202,18 +278,26 @@ class FinetuningAugmentation(Augmentation):
         erasing_value: Literal["pixel", "zero"] = "pixel",
         gain: float | None = 0.5,
         gain_concentration: float = 10.0,
+        shift: float = 0.0,
+        time_mask: int = 0,
+        frequency_mask: int = 0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        mix_probability: float = 1.0,
+        mix_switch: float = 0.5,
+        mix: Literal["both", "video"] = "both",
     ) -> None:
         super().__init__()
-        self.rand_augment = None
+        self.rand_augment: nn.Module | None = None
         if rand_augment_layers:
-            from hicmae.data.pytorchvideo_compat import RandAugment  # noqa: PLC0415 (slow import)
+            from hicmae.data.rand_augment import RandAugment  # noqa: PLC0415 (slow import)
 
             self.rand_augment = RandAugment(
+                rand_augment_set,
                 magnitude=rand_augment_magnitude,
-                num_layers=rand_augment_layers,
-                prob=rand_augment_probability,
-                transform_hparas={"fill": IMAGENET_MEAN},
-                sampling_hparas={"sampling_std": rand_augment_std},
+                std=rand_augment_std,
+                layers=rand_augment_layers,
+                probability=rand_augment_probability,
             )
         self.crop_scale = crop_scale
         self.crop_ratio = crop_ratio
@@ -222,9 +306,23 @@ class FinetuningAugmentation(Augmentation):
             p=erasing, value="random" if erasing_value == "pixel" else 0, inplace=True
         )
         self.gain = nn.Identity() if gain is None else WaveformGain(gain, gain_concentration)
+        self.shift = CircularShift(shift) if shift else None
+        masked = time_mask or frequency_mask
+        self.masks = SpectrogramMasking(time_mask, frequency_mask) if masked else nn.Identity()
+        self.mixing = (
+            Mixing(
+                mixup=mixup,
+                cutmix=cutmix,
+                probability=mix_probability,
+                switch=mix_switch,
+                mix=mix,
+            )
+            if mixup or cutmix
+            else nn.Identity()
+        )
 
     def frames(self, frames: Tensor, size: int) -> Tensor:
-        """Recoloured, cropped, resized and perhaps mirrored; see `Augmentation.frames`."""
+        """Recoloured, moved, cropped, resized, perhaps mirrored; see `Augmentation.frames`."""
         crop = (
             None
             if self.crop_scale is None
@@ -232,9 +330,8 @@ class FinetuningAugmentation(Augmentation):
         )
         clips = frames.new_empty((*frames.shape[:3], size, size), dtype=torch.float32)
         for clip, out in zip(frames, clips, strict=True):
-            picture = clip.float().div_(255)
-            if self.rand_augment is not None:
-                picture = self.rand_augment(picture)
+            changed = clip if self.rand_augment is None else self.rand_augment(clip)
+            picture = changed.float().div_(255)
             out.copy_(resize(picture, size) if crop is None else crop(picture))
         return self.flip(clips)
 
@@ -244,6 +341,15 @@ class FinetuningAugmentation(Augmentation):
             self.erase(clip)
         return frames
 
-    def waveform(self, waveform: Tensor) -> Tensor:
-        """Louder or softer; see `Augmentation.waveform`."""
-        return self.gain(waveform)
+    def waveform(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        """Louder or softer and perhaps moved; see `Augmentation.waveform`."""
+        louder: Tensor = self.gain(waveform)
+        return louder if self.shift is None else self.shift(louder, lengths)
+
+    def spectrogram(self, spectrogram: Tensor) -> Tensor:
+        """Perhaps with parts blanked; see `Augmentation.spectrogram`."""
+        return self.masks(spectrogram)
+
+    def mixed(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Clips perhaps mixed with each other; see `Augmentation.mixed`."""
+        return self.mixing(batch)

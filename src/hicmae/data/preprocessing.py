@@ -58,7 +58,8 @@ class BatchPreprocessor(nn.Module):
 
         Returns:
             A new batch with `video` (B, V, 3, T, S, S), ImageNet-normalised, and `audio`
-            (B, V, 1, F, M) in place of the three.
+            (B, V, 1, F, M) in place of the three. Where the augmentation mixes clips, `target` is a
+            `MixedTarget`.
         """
         batch = dict(batch)
         frames = batch.pop("frames")
@@ -68,9 +69,10 @@ class BatchPreprocessor(nn.Module):
         augmentation = self.augmentation if augment else None
         video = self._video(frames.flatten(0, 1), augmentation).unflatten(0, size)
         audio = self._audio(waveform.flatten(0, 1), lengths.flatten(), augmentation)
-        batch["video"] = video.to(waveform.dtype)
-        batch["audio"] = audio.unflatten(0, size).to(waveform.dtype)
-        return batch
+        batch |= {"video": video, "audio": audio.unflatten(0, size)}
+        if augmentation is not None:
+            batch = augmentation.mixed(batch)
+        return batch | {name: batch[name].to(waveform.dtype) for name in ("video", "audio")}
 
     def _video(self, frames: Tensor, augmentation: Augmentation | None) -> Tensor:
         """(N, T, H, W, 3) to (N, 3, T, S, S)."""
@@ -97,6 +99,6 @@ class BatchPreprocessor(nn.Module):
         if not len(waveform):
             return waveform.new_empty((0, *self.spectrogram_shape))
         if augmentation is not None:
-            waveform = augmentation.waveform(waveform)
+            waveform = augmentation.waveform(waveform, lengths)
         spectrogram: Tensor = self.filter_bank(waveform, lengths)
-        return spectrogram
+        return spectrogram if augmentation is None else augmentation.spectrogram(spectrogram)

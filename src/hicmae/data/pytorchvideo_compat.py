@@ -10,6 +10,7 @@ import torchvision.transforms._functional_tensor as functional_tensor
 
 sys.modules.setdefault("torchvision.transforms.functional_tensor", functional_tensor)
 
-from pytorchvideo.transforms import RandAugment  # noqa: E402
+from pytorchvideo.transforms import OpSampler  # noqa: E402
+from pytorchvideo.transforms.augmentations import AugmentTransform  # noqa: E402
 
-__all__ = ["RandAugment"]
+__all__ = ["AugmentTransform", "OpSampler"]

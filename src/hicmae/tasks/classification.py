@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
+from hicmae.data.mixing import MixedTarget
 from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics
@@ -25,7 +26,9 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
     Args:
         class_names: The classes in the order of their indices. On the command line they come from
             the data.
-        label_smoothing: Share of the target spread over all classes.
+        label_smoothing: Share of the target spread over all classes, in training. It is spread here
+            and nowhere else, over single and mixed classes alike: mixing them before or after it
+            comes to the same.
         **recognition: See `RecognitionTask` and `AudioVisualTask`.
     """
 
@@ -45,10 +48,12 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
         return self.view_outputs(batch).softmax(-1).mean(1)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Cross-entropy; targets are class indices (B,) or soft labels (B, K)."""
+        """Cross-entropy; targets are class indices (B,), soft labels (B, K) or a `MixedTarget`."""
         if empty(batch):
             return None
-        targets = require_targets(batch)
+        targets: Tensor | MixedTarget = require_targets(batch)
+        if isinstance(targets, MixedTarget):
+            targets = targets.probabilities(len(self.class_names))
         logits = self.view_outputs(batch)[:, 0]
         loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
         self.log_losses({"loss": loss}, "train", len(targets))

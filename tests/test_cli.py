@@ -372,8 +372,11 @@ def test_weights_and_biases_offline(configs, tmp_path):
         done.trainer.loggers[1].experiment.finish()
 
 
+PARTS = ("trainer/", "sweeps/", "ablations/", "probe/")
+
+
 class TestShippedConfigs:
-    FULL = tuple(name for name in config_names() if not name.startswith(("trainer/", "sweeps/")))
+    FULL = tuple(name for name in config_names() if not name.startswith(PARTS))
 
     @pytest.mark.parametrize("name", FULL)
     def test_parses_and_instantiates(self, name, corpus, monkeypatch, tmp_path):
@@ -395,6 +398,12 @@ class TestShippedConfigs:
         assert shape.image_size == prepare.image_size
         assert (1, shape.audio_frames, shape.mel_bins) == prepare.spectrogram_shape
         assert shape.num_frames == built.datamodule.clip_options["num_frames"]
+
+    def test_a_schedule_without_an_optimiser_is_refused(self, capsys):
+        scheduler = "--lr_scheduler=torch.optim.lr_scheduler.ExponentialLR"
+        with pytest.raises(SystemExit, match="2"):
+            main(["fit", "--config=demo/finetune.yaml", scheduler, "--lr_scheduler.gamma=0.5"])
+        assert "needs an --optimizer" in capsys.readouterr().err
 
     @pytest.mark.parametrize("name", [n for n in config_names() if n.startswith("trainer/")])
     def test_overlays_parse(self, name, capsys):

@@ -102,11 +102,10 @@ def multiply_adds(task: AudioVisualTask) -> dict[str, int]:
 class ResultsFile(Callback):
     """Writes the metrics of a test run as `test_metrics.json` into the run folder."""
 
-    @rank_zero_only
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """After testing."""
-        folder = trainer.log_dir
-        if folder is None:
+        folder = trainer.log_dir  # the processes agree on it, so that each of them has to ask
+        if folder is None or not trainer.is_global_zero:
             return
         results = {
             name: float(value)

@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import re
+import signal
 import sys
 import warnings
 import zipfile
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentError
+from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +28,10 @@ from hicmae.configs import config_names, describe, resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import CheckpointError, ConfigError, HicmaeError
 from hicmae.help import HelpFormatter
+from hicmae.resuming import AtomicCheckpoints, ExactResume, LastCheckpoint, newest_checkpoint
 from hicmae.tasks import AudioVisualTask, RecognitionTask
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
 Audio-visual emotion recognition with HiCMAE: pre-train on unlabelled talking faces, fine-tune on
@@ -34,7 +40,10 @@ labelled ones, test, predict.
   hicmae demo                                                everything, on a synthetic corpus
   hicmae fit --config pretrain.yaml --data.root FOLDER       pre-train on VoxCeleb2
   hicmae fit --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
+  hicmae fit --config pretrain.yaml --data.root FOLDER --ckpt_path last      go on after a stop
   hicmae test --ckpt_path RUN/checkpoints/best.ckpt          with the config of its run
+  hicmae crossval --config finetune/ravdess.yaml ...         every fold, and a table of the scores
+  hicmae report FOLDER... --output FOLDER                    runs beside published results
   hicmae data check --config finetune/ravdess.yaml ...       tables, checks, faces, sound
   hicmae configs                                             the project's configs
 
@@ -68,9 +77,34 @@ class HicmaeCLI(LightningCLI):
         Lightning would feed the hyper-parameters of `--ckpt_path` back into them, which collides
         with those that the data decides.
         """
-        path = self.config[self.config.subcommand].ckpt_path
+        options = self.config[self.config.subcommand]
+        if options.ckpt_path == "last":
+            options.ckpt_path = self._last_checkpoint(options.trainer.default_root_dir)
+        path = options.ckpt_path
         if path and Path(path).is_file() and not zipfile.is_zipfile(path):
             raise CheckpointError(f"{path} is no checkpoint of a run, or is damaged.")
+
+    def _last_checkpoint(self, root: str) -> str | None:
+        """What `--ckpt_path last` stands for; every run has a folder of its own below the root."""
+        newest = newest_checkpoint(root)
+        if newest is not None:
+            return str(newest)
+        if self.config.subcommand != "fit":
+            raise CheckpointError(
+                f"There is no last.ckpt in {root} or below it: give --ckpt_path with the path of a "
+                "checkpoint."
+            )
+        # The first start of a job that is written so that any later one resumes it.
+        log.warning("There is no last.ckpt in %s or below it: the run starts anew.", root)
+        return None
+
+    def before_instantiate_classes(self) -> None:
+        """Refuses a schedule that LightningCLI would leave out without a word."""
+        if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
+            raise ConfigError(
+                "--lr_scheduler needs an --optimizer to steer: give both, or neither for the "
+                "published ones."
+            )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose run folder always holds a metrics table."""
@@ -84,12 +118,20 @@ class HicmaeCLI(LightningCLI):
                 given = options.logger
                 others = list(given) if isinstance(given, list) else [given]
             kwargs["logger"] = [table, *others]
+        given = options.plugins or []
+        plugins = list(given) if isinstance(given, list) else [given]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, AtomicCheckpoints()]
+        unwanted: list[type[Callback]] = []
         if options.enable_progress_bar is False:
-            self.trainer_defaults["callbacks"] = [
-                callback
-                for callback in self.trainer_defaults["callbacks"]
-                if not isinstance(callback, ClipProgressBar)
-            ]
+            unwanted.append(ClipProgressBar)
+        if options.enable_checkpointing is False:
+            unwanted.append(LastCheckpoint)
+        self.trainer_defaults["callbacks"] = [
+            callback
+            for callback in self.trainer_defaults["callbacks"]
+            if not isinstance(callback, tuple(unwanted))
+        ]
         try:
             return super().instantiate_trainer(**kwargs)
         except ValueError as error:  # such as an accelerator that does not exist
@@ -149,7 +191,13 @@ def run(arguments: list[str]) -> HicmaeCLI:
         trainer_defaults={
             "default_root_dir": "runs",
             "enable_model_summary": False,
-            "callbacks": [ClipProgressBar(), ModelCost(), ResultsFile()],
+            "callbacks": [
+                ExactResume(),
+                ClipProgressBar(),
+                ModelCost(),
+                ResultsFile(),
+                LastCheckpoint(),
+            ],
         },
         parser_kwargs={
             "prog": "hicmae",
@@ -169,6 +217,9 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=r".*does not have many workers")
     warnings.filterwarnings("ignore", message=r".*recommended to use `self.log\('train/")
     warnings.filterwarnings("ignore", message=r".*The dirpath has changed")
+    # A linear probe and a search among neighbours are meant to be so.
+    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
+    warnings.filterwarnings("ignore", message=r".*`configure_optimizers` returned `None`")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -177,6 +228,9 @@ def main(arguments: list[str] | None = None) -> None:
         dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     except KeyboardInterrupt:
         fail("stopped")
+    except SIGTERMException as error:
+        # As a shell reports a process that the signal ended; Lightning's own status says success.
+        raise SystemExit(128 + signal.SIGTERM) from error
     except Exception as error:
         sentence = explain(error)
         if sentence is None or os.environ.get("HICMAE_TRACEBACK"):
@@ -202,12 +256,20 @@ def dispatch(arguments: list[str]) -> None:
         from hicmae.preparation.commands import main as data  # noqa: PLC0415 (others need no cv2)
 
         data(resolve_arguments(options))
+    elif command == "crossval":
+        from hicmae.evaluation.crossval import main as crossval  # noqa: PLC0415 (runs this module)
+
+        crossval(options)
+    elif command == "report":
+        from hicmae.evaluation.report import main as report  # noqa: PLC0415 (others need it not)
+
+        report(options)
     elif command == "configs":
         show_configs()
     elif command in COMMANDS or command.startswith("-"):
         run(arguments)
     else:
-        known = ", ".join((*COMMANDS, "data", "demo", "configs"))
+        known = ", ".join((*COMMANDS, "crossval", "report", "data", "demo", "configs"))
         raise HicmaeError(f"There is no command '{command}': choose {known}.")
 
 

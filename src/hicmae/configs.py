@@ -59,7 +59,7 @@ def resolve_arguments(arguments: list[str]) -> list[str]:
     ]
     options = {option: value for _, option, value in _options(arguments)}
     checkpoint = options.get("--ckpt_path")
-    if checkpoint and "--config" not in options:
+    if checkpoint and checkpoint != "last" and "--config" not in options:
         config = Path(checkpoint).parent.parent / "config.yaml"
         if config.is_file():
             resolved.insert(1, f"--config={config}")

@@ -242,6 +242,19 @@ def test_order_differs_between_epochs():
     assert len(orders) == 4
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_resumed_sampler_goes_on_within_its_epoch(rank):
+    options = {"num_replicas": 2, "rank": rank, "shuffle": True}
+    whole = ClipSampler(21, **options)
+    resumed = ClipSampler(21, **options, done=(3, 4))
+    whole.set_epoch(3)
+    assert list(resumed) == list(whole)[4:]
+    assert len(resumed) == len(whole)
+    for sampler in (whole, resumed):
+        sampler.set_epoch(4)
+    assert list(resumed) == list(whole)
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_side_of_a_clip_is_the_half_that_is_seen(tmp_path, cached):
     """Two people side by side: frames of 96 x 48 whose left half is dark and right half light."""

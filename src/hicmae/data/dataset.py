@@ -243,10 +243,19 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
         rank: This process, from 0.
         shuffle: Whether the clips are for training.
         seed: Draws the order, with the epoch.
+        done: The epoch in which a run is resumed and the clips of this process that it has behind
+            it in that epoch; they are left out there.
     """
 
     def __init__(
-        self, clip_count: int, *, num_replicas: int, rank: int, shuffle: bool, seed: int = 0
+        self,
+        clip_count: int,
+        *,
+        num_replicas: int,
+        rank: int,
+        shuffle: bool,
+        seed: int = 0,
+        done: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(
             range(clip_count),  # type: ignore[arg-type]  # only its length is asked for
@@ -257,19 +266,23 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
             drop_last=shuffle,
         )
         self.clip_count = clip_count
+        self.done_epoch, self.done_clips = done
+        # A resumed trainer has workers read ahead before it calls `set_epoch`.
+        self.set_epoch(self.done_epoch)
 
     def __len__(self) -> int:
-        """Clips of this process per epoch."""
+        """Clips of this process per whole epoch."""
         if self.shuffle:
             return self.clip_count // self.num_replicas
         return len(range(self.rank, self.clip_count, self.num_replicas))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Clips of this process in this epoch."""
+        """Clips of this process in this epoch, but for those that are done."""
         order: Sequence[int] | npt.NDArray[np.int64] = range(self.clip_count)
         epoch = self.epoch if self.shuffle else 0
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch])
             order = rng.permutation(self.clip_count)[: len(self) * self.num_replicas]
-        for index in order[self.rank :: self.num_replicas]:
+        done = self.done_clips if epoch == self.done_epoch else 0
+        for index in order[self.rank :: self.num_replicas][done:]:
             yield int(index), epoch

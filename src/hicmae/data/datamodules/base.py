@@ -1,6 +1,7 @@
 """The audio-visual data module that all others are thin over."""
 
 import logging
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -344,6 +345,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             rank=self.trainer.global_rank if self.trainer else 0,
             shuffle=training,
             seed=self.seed,
+            done=self._done() if training else (0, 0),
         )
         if training and not len(sampler):
             raise ConfigError(
@@ -362,6 +364,18 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             persistent_workers=working,
             prefetch_factor=self.prefetch if working else None,
         )
+
+    def _done(self) -> tuple[int, int]:
+        """The epoch in which a run is resumed and the clips of this process it has behind it."""
+        if self.trainer is None:
+            return 0, 0
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current
+        batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        if epochs.started == epochs.processed:  # the batches are those of the epoch before
+            return epochs.processed, 0
+        # Lightning cannot see that the sampler goes on where the checkpoint was written.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+        return epochs.processed, batches.processed * self.batch_size
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Turns raw clips into what a model reads, on the device; training clips are augmented."""

@@ -1,0 +1,222 @@
+"""What lets a run that was stopped at any step go on as if it had not been.
+
+Which clips come next, their views, augmentation, masks and dropped paths follow from the seed, the
+epoch and the place within it, so that a checkpoint needs no random state: it needs the right place.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from hicmae.errors import CheckpointError
+
+log = logging.getLogger(__name__)
+
+# The names that Lightning gives: of the last checkpoint of a run, of a second callback's, and of
+# that of a job that SLURM took off its machine.
+_LAST = re.compile(r"last(-v\d+)?\.ckpt|hpc_ckpt_\d+\.ckpt")
+
+
+def newest_checkpoint(folder: str | Path) -> Path | None:
+    """The `last.ckpt` that was written last in a folder and those below it; None without any."""
+    found = [path for path in Path(folder).rglob("*.ckpt") if _LAST.fullmatch(path.name)]
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, str(path)), default=None)
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and moves it there once it is on the disk.
+
+    Lightning's own way collects it in the system's temporary folder, from where it is copied if
+    that is another disk: whoever stops the copy leaves a file that looks like a checkpoint.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Writes a checkpoint; an older one of that name stays whole until the new one is.
+
+        Raises:
+            CheckpointError: The disk is full or the folder cannot be written.
+        """
+        if "://" in str(path):  # a store in the network, where files appear whole or not at all
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        target = Path(path)
+        part = target.with_name(f"{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        except (OSError, RuntimeError) as error:
+            reason = _reason(error)
+            if reason is None:
+                raise
+            part.unlink(missing_ok=True)
+            raise CheckpointError(
+                f"{target} could not be written ({reason}): make room or choose another "
+                "--trainer.default_root_dir, then go on from the last checkpoint with "
+                "--ckpt_path last."
+            ) from error
+
+
+def _reason(error: BaseException) -> str | None:
+    """What the system said; torch raises errors of its own on top of it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return None if cause is None else cause.strerror
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Writes `last.ckpt` after every epoch.
+
+    Lightning's `save_last` writes it only when its callback writes another one too, such as when
+    the score has risen. This callback stands beside those of a config.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+
+class ExactResume(Callback):
+    """Makes a resumed run equal an uninterrupted one, and saves before the machine is taken away.
+
+    - SIGTERM ends the run after the step in progress and writes `last.ckpt` first. What Lightning
+      does on SLURM's signal (save, put the job back into the queue) waits for the end of the step,
+      since in the middle of it some weights are new and some old.
+    - A checkpoint from within an accumulated batch goes back to the last optimiser step, as the
+      gradients are not in it.
+    - A checkpoint from between the last batch of an epoch and the end of its validation leads to
+      that validation, in full.
+    - The best checkpoints of the run stay the ones to beat, though a resumed run has a new folder.
+    """
+
+    def __init__(self) -> None:
+        self._postponed: Callable[[], None] | None = None
+        self._resumed = False
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Sets the place within the run and the folder of the best checkpoints."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        for callback in trainer.checkpoint_callbacks:
+            state = checkpoint.get("callbacks", {}).get(callback.state_key)
+            if state is not None and isinstance(callback, ModelCheckpoint):
+                state["dirpath"] = callback.dirpath  # Lightning forgets the scores of another one
+        self._set_place(trainer, checkpoint["loops"]["fit_loop"])
+        self._resumed = True
+
+    @staticmethod
+    def _set_place(trainer: Trainer, loops: dict[str, Any]) -> None:
+        epochs = loops["epoch_progress"]
+        batches = loops["epoch_loop.batch_progress"]
+        validation = loops["epoch_loop.val_loop.batch_progress"]
+        if epochs["current"]["started"] == epochs["current"]["processed"]:
+            if trainer.max_steps != -1:
+                # Limited by steps, Lightning takes every checkpoint for one from within an epoch.
+                for progress in epochs["current"], epochs["total"]:
+                    progress["processed"] = progress["completed"] = progress["started"] - 1
+            return
+        processed = batches["current"]["processed"]
+        ended = batches["current"]["completed"] == processed
+        undone = processed % trainer.accumulate_grad_batches
+        if undone and not batches["is_last_batch"]:
+            _finish(batches, undone)
+            return
+        begun = validation["current"]
+        to_validate = begun["ready"] > 0 and not (
+            validation["is_last_batch"] and begun["completed"] == begun["ready"]
+        )
+        if batches["is_last_batch"] and not ended:
+            _finish(batches, 0)
+            to_validate = _validates(trainer, epochs["current"]["completed"])
+            if not to_validate:
+                loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
+        if to_validate:
+            # As Lightning marks a validation that was begun; it would go on within it, without what
+            # the batches before had added to the metrics.
+            nothing = dict.fromkeys(begun, 0)
+            validation["current"] = nothing
+            validation["total"] = nothing | {"ready": 1, "started": 1}
+            validation["is_last_batch"] = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Postpones what is to happen on SLURM's signal."""
+        act = signal.getsignal(signal.SIGUSR1)
+        if not callable(act) or threading.current_thread() is not threading.main_thread():
+            return
+
+        def postpone(number: int, frame: Any) -> None:
+            if trainer.training:
+                self._postponed = lambda: act(number, frame)
+            else:  # while measuring, no weight changes
+                act(number, frame)
+
+        signal.signal(signal.SIGUSR1, postpone)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Lets logs go on at the step of the optimiser."""
+        if self._resumed:  # Lightning misses it by one at the start of an epoch or after validation
+            self._resumed = False
+            trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Does what was postponed."""
+        if self._postponed is not None:
+            postponed, self._postponed = self._postponed, None
+            postponed()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Saves on SIGTERM."""
+        if not isinstance(exception, SIGTERMException) or trainer.state.fn != TrainerFn.FITTING:
+            return
+        folder = getattr(trainer.checkpoint_callback, "dirpath", None)
+        if folder is None:
+            folder = Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints"
+        path = Path(folder) / "last.ckpt"
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero:
+            log.warning(
+                "Stopped by SIGTERM after %d steps; the same command with --ckpt_path %s goes on.",
+                trainer.global_step,
+                path,
+            )
+
+
+def _finish(batches: dict[str, Any], undone: int) -> None:
+    """Marks all batches but the last `undone` as done."""
+    for progress in batches["current"], batches["total"]:
+        done = progress["processed"] - undone
+        progress.update(ready=done, started=done, processed=done, completed=done)
+
+
+def _validates(trainer: Trainer, epoch: int) -> bool:
+    every = trainer.check_val_every_n_epoch
+    return trainer.enable_validation and (every is None or (epoch + 1) % every == 0)

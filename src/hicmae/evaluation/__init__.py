@@ -1,0 +1,1 @@
+"""From runs to tables: cross-validation, scores over all folds, published results beside ours."""

@@ -1,0 +1,338 @@
+"""The command `hicmae crossval`: every fold of a corpus, one after the other, to one table."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import shlex
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.table import Table
+
+from hicmae.cli import run
+from hicmae.configs import config_folder, resolve_arguments
+from hicmae.data.datamodules import AudioVisualDataModule
+from hicmae.errors import ConfigError, DataError
+from hicmae.evaluation.fold_runs import fold_command, locked, run_fold
+from hicmae.evaluation.published import published_corpus
+from hicmae.evaluation.results import (
+    FoldResult,
+    Results,
+    read_fold,
+    read_results,
+    read_setup,
+    save_fold,
+    save_setup,
+)
+from hicmae.evaluation.scores import metric_label, scores_of
+from hicmae.evaluation.setup import (
+    Config,
+    RunSetup,
+    modality_label,
+    model_label,
+    selection_of,
+    start_label,
+)
+from hicmae.evaluation.tables import cell, score_lines, write_tables
+from hicmae.tasks import RecognitionTask
+from hicmae.tasks.recognition import NO_LABELS
+
+DESCRIPTION = """\
+Fine-tunes and tests on every fold of a corpus, one after the other, and writes one table.
+
+  hicmae crossval --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
+
+All options of `hicmae fit` can be given; they hold for every fold. What is interrupted goes on
+where it stopped when the command is given again: finished folds are kept, and the fold in hand
+goes on from its last checkpoint. A corpus that has one split counts as one fold.
+"""
+
+# Options that the command itself sets for every fold, and how to say the same to it.
+_OWN = {
+    "--data.fold": "choose folds with --folds 1,3",
+    "--data.init_args.fold": "choose folds with --folds 1,3",
+    "--trainer.default_root_dir": "say where to write with --output FOLDER",
+    "--ckpt_path": "an interrupted fold goes on from its last checkpoint by itself",
+    "--print_config": "use it with hicmae fit",
+}
+# Settings that no result depends on, so that a run may go on with others.
+_WITHOUT_EFFECT = {
+    "data": ("fold", "num_workers", "prefetch", "pin_memory", "cache_dir"),
+    "trainer": ("default_root_dir", "enable_progress_bar", "logger"),
+}
+
+
+def main(arguments: list[str]) -> None:
+    """`hicmae crossval`: runs the folds that are not done and writes the tables.
+
+    Args:
+        arguments: What stands behind `hicmae crossval`.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend, or a fold that failed.
+    """
+    options, rest = _parser().parse_known_args(arguments)
+    name = _name(_check_options(rest))
+    folder = Path(options.output or f"runs/crossval-{name}")
+    config = resolve_config(rest)
+    data = _data_of(config)
+    setup = _setup(config, data, name, ["crossval", *arguments])
+    chosen = _chosen_folds(options.folds, setup.fold_count, data)
+    _check_folder(folder, config, data)
+    if options.dry_run:
+        _show_plan(rest, folder, chosen)
+        return
+    with locked(folder) as lock:
+        save_setup(folder, setup, _compared(config), _digest(data))
+        _run_folds(chosen, rest, folder, setup=setup, data=data, lock=lock)
+    results = read_results(folder)
+    write_tables(results, folder)
+    _show(results, folder)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hicmae crossval",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--folds", help="folds to run, such as 1,3; all of them if not given")
+    parser.add_argument("--output", help="where to write; runs/crossval-CONFIG if not given")
+    parser.add_argument("--dry_run", action="store_true", help="show the commands, run nothing")
+    return parser
+
+
+def _check_options(rest: Sequence[str]) -> Path:
+    """The first config; refuses options that the command sets itself."""
+    for argument in rest:
+        name = argument.partition("=")[0]
+        if name in _OWN:
+            raise ConfigError(f"hicmae crossval takes no {name}: {_OWN[name]}.")
+    for argument in resolve_arguments(list(rest)):
+        name, _, value = argument.partition("=")
+        if name == "--config":
+            return Path(value)
+    raise ConfigError("hicmae crossval needs --config, for example finetune/ravdess.yaml.")
+
+
+def _name(config_file: Path) -> str:
+    """What a run of a config is called, such as ravdess for finetune/ravdess.yaml."""
+    of_project = config_file.resolve().is_relative_to(config_folder().resolve())
+    if of_project and config_file.parent.name != "finetune":
+        return f"{config_file.parent.name}-{config_file.stem}"
+    return config_file.stem
+
+
+def resolve_config(rest: Sequence[str]) -> Config:
+    """All settings of a `fit` command line, with their defaults.
+
+    Args:
+        rest: What stands behind `hicmae fit`.
+
+    Raises:
+        ConfigError: They cannot make a cross-validation.
+        ArgumentError: An option that does not exist or does not fit.
+    """
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            run(["fit", *rest, "--print_config"])
+    except SystemExit as end:
+        if end.code:
+            raise
+    config: Config = yaml.safe_load(printed.getvalue())
+    if not config.get("test_after_fit"):
+        raise ConfigError("Folds are compared by their tests: leave --test_after_fit out.")
+    if config["trainer"].get("fast_dev_run"):
+        raise ConfigError("--trainer.fast_dev_run tests nothing; see the commands with --dry_run.")
+    for section in ("model", "data"):
+        if not isinstance(config.get(section), dict):
+            raise ConfigError(f"There is no {section} in the options; give the config of a corpus.")
+    module, _, name = str(config["model"]["class_path"]).rpartition(".")
+    task = getattr(import_module(module), name)
+    if not (isinstance(task, type) and issubclass(task, RecognitionTask)):
+        raise ConfigError(
+            f"model is a {name}, which has no scores to compare; give a config of finetune/."
+        )
+    return config
+
+
+def _data_of(config: Config) -> AudioVisualDataModule:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(AudioVisualDataModule, "data")
+    data = parser.instantiate_classes(parser.parse_object({"data": config["data"]})).data
+    assert isinstance(data, AudioVisualDataModule)  # noqa: S101 (the parser made it so)
+    return data
+
+
+def _setup(
+    config: Config, data: AudioVisualDataModule, name: str, command: Sequence[str]
+) -> RunSetup:
+    outputs = data.class_names or data.target_names
+    if not outputs:
+        raise ConfigError(NO_LABELS)
+    published = published_corpus(config["data"])
+    folds = _fold_count(data)
+    return RunSetup(
+        name=name if published is None else published.name,
+        source=data.source,
+        kind="classification" if data.class_names else "regression",
+        outputs=list(outputs),
+        fold_count=folds,
+        model=model_label(config),
+        modality=modality_label(config),
+        start=start_label(config),
+        selection=selection_of(config, data.splits_of(_first_fold(data))),
+        command=shlex.join(["hicmae", *command]),
+        published=None if published is None else published.name,
+    )
+
+
+def _fold_count(data: AudioVisualDataModule) -> int:
+    if not data.table["split"].notna().any():
+        return data.fold_count
+    if data.table["fold"].nunique() > 1:
+        raise DataError(
+            f"{data.source} has the columns split and fold, and the splits would be the same in "
+            "every fold; empty one of the two columns."
+        )
+    return 1
+
+
+def _first_fold(data: AudioVisualDataModule) -> int:
+    folds = data.table["fold"].dropna()
+    return int(folds.min()) if len(folds) else 1
+
+
+def _chosen_folds(text: str | None, count: int, data: AudioVisualDataModule) -> list[int]:
+    """The folds to run, each of which has rows to train on and to test."""
+    try:
+        chosen = sorted({int(part) for part in text.split(",")}) if text else range(1, count + 1)
+    except ValueError:
+        raise ConfigError(f"--folds is {text!r}; give numbers, such as 1,3.") from None
+    for fold in chosen:
+        if not 1 <= fold <= count:
+            have = f"folds 1 to {count}" if count > 1 else "one split: 1"
+            raise ConfigError(f"--folds names fold {fold}, but {data.source} has {have}.")
+        splits = data.splits_of(fold)
+        if not len(splits.test_rows) or not len(splits.train_rows):
+            raise DataError(
+                f"{data.source} has nothing to train on or to test in fold {fold} "
+                f"({splits.policy}); give its rows a fold or a split."
+            )
+    return list(chosen)
+
+
+def _compared(config: Config) -> Config:
+    """The settings that results depend on."""
+    kept = {name: value for name, value in config.items() if name != "ckpt_path"}
+    kept["data"] = kept["data"] | {
+        "init_args": _without(kept["data"].get("init_args") or {}, _WITHOUT_EFFECT["data"])
+    }
+    kept["trainer"] = _without(kept["trainer"], _WITHOUT_EFFECT["trainer"])
+    return kept
+
+
+def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
+
+
+def _digest(data: AudioVisualDataModule) -> str:
+    """Stands for the clips, their labels and folds."""
+    labels = [data.label_column] if data.label_column else data.target_names or []
+    columns = data.table[["id", "subject", "fold", "split", *labels]]
+    return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()
+
+
+def _check_folder(folder: Path, config: Config, data: AudioVisualDataModule) -> None:
+    """Refuses a folder in which folds were run with other settings or clips."""
+    try:
+        _, before, clips = read_setup(folder)
+    except FileNotFoundError:
+        return
+    way_out = "give another --output, or remove this folder"
+    now = _flat(_compared(config))
+    then = _flat(before)
+    for name in sorted(now.keys() | then.keys()):
+        if now.get(name) != then.get(name):
+            raise ConfigError(
+                f"{folder} holds folds run with {name} {then.get(name)}, not {now.get(name)}; "
+                f"{way_out}."
+            )
+    if clips != _digest(data):
+        raise ConfigError(
+            f"{folder} holds folds of other clips, labels or folds than {data.source} has now; "
+            f"{way_out}."
+        )
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name, as options are written."""
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        inner_name = name if key == "init_args" else f"{name}.{key}".lstrip(".")
+        flat |= _flat(inner, inner_name)
+    return flat
+
+
+def _show_plan(rest: Sequence[str], folder: Path, folds: Sequence[int]) -> None:
+    for fold in folds:
+        done = read_fold(folder, fold) is not None
+        command = shlex.join(["hicmae", *fold_command(rest, folder, fold)])
+        print(f"fold {fold} is done" if done else command)
+
+
+def _run_folds(
+    folds: Sequence[int],
+    rest: Sequence[str],
+    folder: Path,
+    *,
+    setup: RunSetup,
+    data: AudioVisualDataModule,
+    lock: int,
+) -> None:
+    console = Console()
+    for place, fold in enumerate(folds, start=1):
+        result = read_fold(folder, fold)
+        how = "was done before"
+        if result is None:
+            console.rule(f"Fold {fold} ({place} of {len(folds)})")
+            run_folder = run_fold(rest, folder, fold, lock)
+            splits = data.splits_of(fold)
+            result = save_fold(
+                folder, fold, run_folder, test_clips=len(splits.test_rows), splits=splits.policy
+            )
+            write_tables(read_results(folder), folder)
+            how = "is done"
+        line = _fold_line(result, setup)
+        console.print(f"Fold {fold} {how}: {line}", highlight=False, soft_wrap=True)
+
+
+def _fold_line(result: FoldResult, setup: RunSetup) -> str:
+    scores = scores_of(result.predictions, setup.kind, setup.outputs)
+    if setup.kind == "regression":  # the means; those of every target are in the table
+        scores = {name: value for name, value in scores.items() if "_" not in name}
+    shown = ", ".join(f"{metric_label(name)} {cell(name, value)}" for name, value in scores.items())
+    return f"{shown} ({setup.selection})"
+
+
+def _show(results: Results, folder: Path) -> None:
+    head, lines = score_lines(results)
+    table = Table(*head, title=f"{results.setup.title} ({results.folds_label()})", box=None)
+    for line in lines:
+        table.add_row(*line)
+    console = Console()
+    console.print(table)
+    console.print(f"Checkpoint: {results.setup.selection}.", highlight=False, soft_wrap=True)
+    console.print(f"Tables: {folder / 'results.md'}", highlight=False, soft_wrap=True)

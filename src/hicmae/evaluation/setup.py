@@ -1,0 +1,150 @@
+"""What was run and how its checkpoint was chosen, in words for tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from hicmae.data.splits import Splits
+from hicmae.evaluation.published import AUDIO_VIDEO, PublishedCorpus, published_corpora
+
+Kind = Literal["classification", "regression"]
+Config = dict[str, Any]
+
+# How the tested checkpoint was chosen. The names stand in every table and picture.
+HELD_OUT = "validation held out from training folds"
+OWN_VALIDATION = "validation rows of the corpus' own"
+ON_TEST_FOLD = "selected on the test fold (as the public code does); optimistic"
+LAST_EPOCH = "last epoch; nothing is selected"
+NOT_TEST_ROWS = "validation on rows that are not tested"
+UNKNOWN_SELECTION = "not known (the config of the training run is missing)"
+
+_SIZES = {"tiny": "HiCMAE-T", "small": "HiCMAE-S", "base": "HiCMAE-B"}
+# Options of a recogniser as published; others make another model of it.
+_PUBLISHED_OPTIONS = {
+    "feature_fusion": True,
+    "fusion_depth": None,
+    "fusion_order": None,
+    "freeze": "none",
+}
+# Of many changes, the ones that tell most stand for all.
+_TELLING = ("width", "depth", *_PUBLISHED_OPTIONS, "nearest")
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """What a table has to say about where its numbers come from.
+
+    Attributes:
+        name: Name of the run: that of its config, or of the published test it stands for.
+        source: What the clips come from.
+        kind: What was learned.
+        outputs: Classes in order of their index, or regressed targets.
+        fold_count: Folds of the corpus; 0 where that is not known.
+        model: Such as HiCMAE-B.
+        modality: "audio + video", "audio" or "video".
+        start: What the weights started from.
+        selection: How the tested checkpoint was chosen; one of the names of this module.
+        command: Command line.
+        published: Name of the published test that it compares with; None if there is none.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+    outputs: list[str]
+    fold_count: int
+    model: str
+    modality: str
+    start: str
+    selection: str
+    command: str
+    published: str | None
+
+    @property
+    def published_corpus(self) -> PublishedCorpus | None:
+        """What is published for the same test."""
+        return None if self.published is None else published_corpora()[self.published]
+
+    @property
+    def title(self) -> str:
+        """Name of the run with what the corpus is."""
+        corpus = self.published_corpus
+        return self.name if corpus is None else f"{self.name}: {corpus.corpus}"
+
+
+def model_label(config: Config) -> str:
+    """Name of a run's model; one that differs from the published sizes says in what.
+
+    Args:
+        config: Config of the run.
+    """
+    options = config["model"].get("init_args") or {}
+    size = str(options.get("size", "base"))
+    architecture = options.get("architecture") or {}
+    changes = {name: value for name, value in architecture.items() if value is not None}
+    changes |= {
+        name: options[name]
+        for name, published in _PUBLISHED_OPTIONS.items()
+        if options.get(name, published) != published
+    }
+    if "Neighbour" in str(config["model"]["class_path"]):
+        changes["nearest"] = "neighbours"
+    if not changes:
+        return _SIZES[size]
+    shown = {name: changes[name] for name in _TELLING if name in changes}
+    differences = ", ".join(f"{name} {value}" for name, value in shown.items())
+    return f"{_SIZES[size]} changed: {differences or ', '.join(changes)}"
+
+
+def modality_label(config: Config) -> str:
+    """Modalities that a run's model sees."""
+    options = config["model"].get("init_args") or {}
+    modality = str(options.get("modality", "audio_visual"))
+    return AUDIO_VIDEO if modality == "audio_visual" else modality
+
+
+def start_label(config: Config) -> str:
+    """What a run's weights started from."""
+    pretrained = (config["model"].get("init_args") or {}).get("pretrained")
+    return f"pre-trained weights {pretrained}" if pretrained else "random weights"
+
+
+def selects(config: Config) -> bool:
+    """Whether anything in a run chooses its checkpoint or its end by a figure of merit."""
+    callbacks = (config.get("trainer") or {}).get("callbacks") or []
+    if isinstance(callbacks, dict):
+        callbacks = [callbacks]
+    return any((callback.get("init_args") or {}).get("monitor") for callback in callbacks)
+
+
+def selection_of(config: Config, splits: Splits) -> str:
+    """How the tested checkpoint of a fold is chosen.
+
+    Args:
+        config: Config of the run.
+        splits: Rows of the fold.
+    """
+    if not len(splits.val_rows) or not selects(config):
+        return LAST_EPOCH
+    if np.isin(splits.val_rows, splits.test_rows).any():
+        return ON_TEST_FOLD
+    named = (splits.table["split"].iloc[splits.val_rows] == "val").fillna(value=False)
+    return OWN_VALIDATION if named.all() else HELD_OUT
+
+
+def selection_of_config(config: Config) -> str:
+    """How the tested checkpoint of a finished run was chosen, as far as its config alone tells.
+
+    Args:
+        config: Config of the training run.
+    """
+    options = config["data"].get("init_args") or {}
+    if not selects(config):
+        return LAST_EPOCH
+    policy = options.get("val_split", "from_train")
+    if policy == "same_as_test":
+        return ON_TEST_FOLD
+    return OWN_VALIDATION if policy == "own" else NOT_TEST_ROWS

@@ -126,17 +126,17 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
         What was loaded, left fresh and dropped.
 
     Raises:
-        CheckpointError: No tensor fits, one has the right name and another shape, or an encoder has
-            more or fewer layers.
+        CheckpointError: No tensor fits, one has the right name and another shape, or an encoder of
+            the model has more or fewer layers. An encoder that the model lacks is dropped.
     """
     weights = read_weights(path)
     own = model.state_dict()
     loaded = tuple(name for name in own if name in weights)
-    # A head for other classes is no mistake: fine-tuning starts it afresh.
+    # A head for other classes or modalities is no mistake: fine-tuning starts it afresh.
     loaded = tuple(
         name
         for name in loaded
-        if not name.startswith("head.") or own[name].shape == weights[name].shape
+        if not name.startswith(("head.", "head_norm.")) or own[name].shape == weights[name].shape
     )
     if not any("encoder" in name for name in loaded):
         raise CheckpointError(
@@ -154,7 +154,7 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
         ours, theirs = (
             {name for name in names if name.startswith(encoder)} for names in (own, weights)
         )
-        if theirs and ours != theirs:
+        if ours and theirs and ours != theirs:
             name = min(ours ^ theirs)
             side = "model" if name in ours else "file"
             raise CheckpointError(

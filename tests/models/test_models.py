@@ -10,6 +10,7 @@ from hicmae.models import SIZES, Architecture, EmotionRecognizer, HiCMAE
 from hicmae.models.encoders import FusionEncoder, audio_encoder, video_encoder
 from hicmae.models.layers import (
     CrossAttention,
+    CrossAttentionBlock,
     SelfAttention,
     audio_patches,
     gather_tokens,
@@ -51,6 +52,17 @@ class TestSizes:
         with torch.device("meta"):
             model = EmotionRecognizer(Architecture.of_size(size), num_outputs=8)
         assert round(millions(model), 1) == published
+
+    @pytest.mark.parametrize(("size", "published"), [("tiny", 8), ("small", 18), ("base", 32)])
+    @pytest.mark.parametrize("modality", ["audio", "video"])
+    def test_one_modality_has_the_published_parameters(self, size, published, modality):
+        """They are published for audio; video differs in the patch embedding alone."""
+        with torch.device("meta"):
+            model = EmotionRecognizer(Architecture.of_size(size), 8, modality=modality)
+        embedding = model.get_submodule(f"{modality}_encoder.embedding")
+        assert round(millions(model) - millions(embedding)) == published
+        if modality == "audio":
+            assert round(millions(model)) == published
 
     def test_base_pretraining_model_has_the_published_parameters(self):
         with torch.device("meta"):
@@ -95,11 +107,38 @@ class TestArchitectureErrors:
         with pytest.raises(ConfigError, match=r"no field 'widht'.*width"):
             Architecture.of_size("base", widht=3)
 
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"depth": 0}, "depth is 0: the smallest possible is 1"),
+            ({"fusion_depth": -1}, "fusion_depth is -1: the smallest possible is 0"),
+            ({"fusion_order": "sideways"}, "'sideways': choose cross_then_self or self_then_cross"),
+        ],
+        ids=str,
+    )
+    def test_impossible_fusion_is_refused(self, changes, said):
+        with pytest.raises(ConfigError, match=said):
+            Architecture.of_size("tiny", **changes)
+
+    def test_layer_contrasted_twice_is_refused(self):
+        shape = Architecture.of_size("tiny", contrast_layers=[10, -1])
+        with pytest.raises(ConfigError, match=r"contrast_layers \[10, 10\] names a layer twice"):
+            HiCMAE(shape)
+
+    def test_unknown_modality_lists_the_modalities(self):
+        with pytest.raises(ConfigError, match="'text': choose audio_visual, audio, video"):
+            EmotionRecognizer(MICRO, 3, modality="text")
+
+    def test_layers_are_counted_from_the_end_too(self):
+        shape = Architecture.of_size("base", skip_layers=[-1, -1, 4], contrast_layers=[-10, -1])
+        assert shape.skip_layers == (4, 10, 10)
+        assert shape.contrast_layers == (1, 10)
+
     @pytest.mark.parametrize("option", ["skip_layers", "contrast_layers"])
-    @pytest.mark.parametrize("layer", [0, 11])
+    @pytest.mark.parametrize("layer", [0, 11, -11])
     def test_taps_outside_the_encoder_are_refused(self, option, layer):
         shape = Architecture.of_size("tiny", **{option: [layer]})
-        with pytest.raises(ConfigError, match=rf"{option} \[{layer}\].*1 to 10"):
+        with pytest.raises(ConfigError, match=rf"{option} \[{max(layer, 0)}\].*1 to 10"):
             HiCMAE(shape)
 
     def test_decoder_needs_a_layer_more_than_skips(self):
@@ -213,7 +252,11 @@ class TestPretrainingModel:
             {"skip_layers": (), "contrast_layers": ()},
             {"depth": 3, "skip_layers": (1, 3), "decoder_depth": 4},
             {"mlp_ratio": 2.5},
+            {"skip_layers": (-1, -1), "decoder_depth": 3},
+            {"contrast_layers": (-1,)},
             {"fusion_depth": 3},
+            {"fusion_depth": 0},
+            {"fusion_order": "self_then_cross"},
             {"tubelet_size": 4},
             {"tubelet_size": 1},
             {"patch_size": 8, "image_size": 24},
@@ -258,6 +301,50 @@ class TestFusion:
         assert torch.equal(fused_video, other_audio)
         assert torch.equal(fused_audio, other_video)
 
+    def test_order_within_a_layer(self):
+        """Without the part that comes second, a layer is the other part alone."""
+        torch.manual_seed(0)
+        tokens, context = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
+        for self_first in (False, True):
+            block = CrossAttentionBlock(16, 2, 4.0, self_first=self_first)
+            attended = tokens + block.attention(block.attention_norm(tokens))
+            start = attended if self_first else tokens
+            read = block.cross_attention(block.query_norm(start), block.context_norm(context))
+            crossed = start + read
+            end = crossed
+            if not self_first:
+                end = crossed + block.attention(block.attention_norm(crossed))
+            expected = end + block.mlp(block.mlp_norm(end))
+            torch.testing.assert_close(block(tokens, context), expected)
+
+    def test_both_orders_have_the_same_parameters_and_different_results(self):
+        models = []
+        for order in ("cross_then_self", "self_then_cross"):
+            torch.manual_seed(0)
+            models.append(FusionEncoder(dataclasses.replace(MICRO, fusion_order=order)))
+        models[1].load_state_dict(models[0].state_dict())
+        video, audio = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
+        assert not torch.allclose(models[0](video, audio)[0], models[1](video, audio)[0])
+
+    def test_without_layers_no_modality_sees_the_other(self):
+        fusion = FusionEncoder(dataclasses.replace(MICRO, fusion_depth=0))
+        video, audio = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
+        alone, _ = fusion(video, audio)
+        assert torch.equal(alone, fusion(video, torch.randn(2, 3, 16))[0])
+        torch.testing.assert_close(alone.mean(-1), torch.zeros(2, 5), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layers", [(), (-1,)], ids=["none", "last"])
+def test_what_decoders_see_of_the_encoders(layers):
+    """Without skips all goes through the fusion encoder; with one on the last layer, past it."""
+    torch.manual_seed(0)
+    model = HiCMAE(dataclasses.replace(MICRO, skip_layers=layers))
+    nn.init.zeros_(model.fusion_encoder.video_norm.weight)  # the stream of fusion is cut
+    video, audio = clip(MICRO, batch=1)
+    other, _ = clip(MICRO, batch=1, seed=9)
+    ours, theirs = (model(v, audio, *masks(MICRO, batch=1)).video for v in (video, other))
+    assert torch.equal(ours, theirs) is (layers == ())
+
 
 class TestRecogniser:
     def test_features_are_normalised_and_four_widths_long(self):
@@ -273,6 +360,59 @@ class TestRecogniser:
         model(*clip(MICRO))[:, 0].sum().backward()
         for weights in (model.video_layer_weights, model.audio_layer_weights):
             assert weights.grad.abs().max() > 0
+
+    @pytest.mark.parametrize("modality", ["audio", "video"])
+    def test_one_modality_is_its_encoder_with_feature_fusion(self, modality):
+        torch.manual_seed(0)
+        model = EmotionRecognizer(MICRO, 3, modality=modality)
+        inputs, noise = clip(MICRO), clip(MICRO, seed=9)
+        features = model.features(*inputs)
+        assert features.shape == (2, MICRO.width)
+        assert {name.split(".")[0] for name, _ in model.named_parameters()} == {
+            f"{modality}_encoder",
+            f"{modality}_layer_weights",
+            "head_norm",
+            "head",
+        }
+        # The layers weigh the same at the start.
+        read = inputs[modality == "audio"]
+        _, taps = model.get_submodule(f"{modality}_encoder")(read, None, (1, 2))
+        mean = (taps[1].mean(1) + taps[2].mean(1)) / 2
+        torch.testing.assert_close(features, model.head_norm(mean))
+        swapped = (inputs[0], noise[1]) if modality == "video" else (noise[0], inputs[1])
+        assert torch.equal(model.features(*swapped), features)
+        model(*inputs).sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+
+    @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
+    def test_without_feature_fusion_the_last_layer_counts_alone(self, modality):
+        torch.manual_seed(0)
+        model = EmotionRecognizer(MICRO, 3, modality=modality, feature_fusion=False)
+        assert not any("layer_weights" in name for name, _ in model.named_parameters())
+        inputs = clip(MICRO)
+        expected, tokens = [], []
+        for name, read in zip(("video", "audio"), inputs, strict=True):
+            if modality in {name, "audio_visual"}:
+                tokens.append(model.get_submodule(f"{name}_encoder")(read, None, ())[0])
+                expected.append(tokens[-1].mean(1))
+        if modality == "audio_visual":
+            expected += [fused.mean(1) for fused in model.fusion_encoder(*tokens)]
+        torch.testing.assert_close(
+            model.features(*inputs), model.head_norm(torch.cat(expected, dim=1))
+        )
+
+    @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
+    def test_frozen_encoders_stay_in_evaluation_mode_without_gradients(self, modality):
+        torch.manual_seed(0)
+        model = EmotionRecognizer(MICRO, 3, drop_path=0.9, modality=modality)
+        model.freeze_encoders()
+        model.eval().train()
+        assert model.training
+        inputs = clip(MICRO)
+        assert torch.equal(model(*inputs), model(*inputs))
+        model(*inputs)[:, 0].sum().backward()
+        for name, parameter in model.named_parameters():
+            assert (parameter.grad is None) is ("encoder" in name), name
 
     def test_clips_of_a_batch_do_not_see_each_other(self):
         torch.manual_seed(0)

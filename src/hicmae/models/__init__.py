@@ -2,15 +2,18 @@
 
 from hicmae.models.layers import Mask
 from hicmae.models.pretraining import HiCMAE, PretrainingOutput
-from hicmae.models.recognition import EmotionRecognizer
-from hicmae.models.sizes import SIZES, Architecture, Size
+from hicmae.models.recognition import EmotionRecognizer, Modality
+from hicmae.models.sizes import SIZES, Architecture, FusionOrder, Size, named_changes
 
 __all__ = [
     "SIZES",
     "Architecture",
     "EmotionRecognizer",
+    "FusionOrder",
     "HiCMAE",
     "Mask",
+    "Modality",
     "PretrainingOutput",
     "Size",
+    "named_changes",
 ]

@@ -129,9 +129,16 @@ class FusionEncoder(nn.Module):
             float(rate)
             for rate in torch.linspace(0, drop_path, architecture.fusion_depth, device="cpu")
         ]
-        shape = (architecture.width, architecture.heads, architecture.mlp_ratio)
-        self.video_blocks = nn.ModuleList(CrossAttentionBlock(*shape, rate) for rate in rates)
-        self.audio_blocks = nn.ModuleList(CrossAttentionBlock(*shape, rate) for rate in rates)
+        self_first = architecture.fusion_order == "self_then_cross"
+
+        def blocks() -> nn.ModuleList:
+            shape = (architecture.width, architecture.heads, architecture.mlp_ratio)
+            return nn.ModuleList(
+                CrossAttentionBlock(*shape, rate, self_first=self_first) for rate in rates
+            )
+
+        self.video_blocks = blocks()
+        self.audio_blocks = blocks()
         self.video_norm = nn.LayerNorm(architecture.width, eps=NORM_EPSILON)
         self.audio_norm = nn.LayerNorm(architecture.width, eps=NORM_EPSILON)
 

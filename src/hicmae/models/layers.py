@@ -124,10 +124,27 @@ class SelfAttentionBlock(nn.Module):
 
 
 class CrossAttentionBlock(nn.Module):
-    """Pre-norm cross-attention to a context, self-attention and MLP, each with a residual."""
+    """Pre-norm cross-attention to a context, self-attention and MLP, each with a residual.
 
-    def __init__(self, width: int, heads: int, mlp_ratio: float, drop_path: float = 0.0) -> None:
+    Args:
+        width: Width of tokens and context, C.
+        heads: Attention heads.
+        mlp_ratio: Hidden width of the MLP in units of C.
+        drop_path: Rate of stochastic depth.
+        self_first: Whether self-attention comes before cross-attention.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_ratio: float,
+        drop_path: float = 0.0,
+        *,
+        self_first: bool = False,
+    ) -> None:
         super().__init__()
+        self.self_first = self_first
         self.query_norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.context_norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.cross_attention = CrossAttention(width, heads)
@@ -139,9 +156,12 @@ class CrossAttentionBlock(nn.Module):
 
     def forward(self, tokens: Tensor, context: Tensor) -> Tensor:
         """Maps tokens (B, N, C), reading context (B, M, C), to (B, N, C)."""
+        if self.self_first:
+            tokens = tokens + self.drop_path(self.attention(self.attention_norm(tokens)))
         read = self.cross_attention(self.query_norm(tokens), self.context_norm(context))
         tokens = tokens + self.drop_path(read)
-        tokens = tokens + self.drop_path(self.attention(self.attention_norm(tokens)))
+        if not self.self_first:
+            tokens = tokens + self.drop_path(self.attention(self.attention_norm(tokens)))
         return tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
 
 

@@ -2,65 +2,130 @@
 
 from __future__ import annotations
 
+from typing import Literal, Self, get_args
+
 import torch
 from torch import Tensor, nn
 
-from hicmae.models.encoders import FusionEncoder, audio_encoder, video_encoder
+from hicmae.errors import ConfigError
+from hicmae.models.encoders import Encoder, FusionEncoder, audio_encoder, video_encoder
 from hicmae.models.layers import NORM_EPSILON, initialise
 from hicmae.models.sizes import Architecture
+
+Modality = Literal["audio_visual", "audio", "video"]
 
 
 class EmotionRecognizer(nn.Module):
     """Encoders over all tokens, hierarchical feature fusion, fusion encoder and a linear head.
 
+    For one modality alone there is its encoder with hierarchical feature fusion, and no fusion
+    encoder; the head then reads that one feature.
+
     Args:
         architecture: Shape of the encoders and the fusion encoder.
         num_outputs: Classes, or regression targets, O.
-        drop_path: Largest stochastic depth rate of all three encoders.
+        drop_path: Largest stochastic depth rate of all encoders.
+        modality: What the model reads: audio_visual, audio or video.
+        feature_fusion: Whether the mean features of all layers of an encoder are combined by learnt
+            weights; else the last layer's mean feature is taken alone.
+
+    Raises:
+        ConfigError: The modality is unknown.
     """
 
+    video_layer_weights: nn.Parameter | None
+    audio_layer_weights: nn.Parameter | None
+
     def __init__(
-        self, architecture: Architecture, num_outputs: int, drop_path: float = 0.0
+        self,
+        architecture: Architecture,
+        num_outputs: int,
+        drop_path: float = 0.0,
+        *,
+        modality: Modality = "audio_visual",
+        feature_fusion: bool = True,
     ) -> None:
         super().__init__()
+        modalities = get_args(Modality)
+        if modality not in modalities:
+            raise ConfigError(f"There is no modality '{modality}': choose {', '.join(modalities)}.")
         self.architecture = architecture
-        width, depth = architecture.width, architecture.depth
-        self.video_encoder = video_encoder(architecture, drop_path)
-        self.audio_encoder = audio_encoder(architecture, drop_path)
-        self.fusion_encoder = FusionEncoder(architecture, drop_path)
-        self.video_layer_weights = nn.Parameter(torch.ones(depth) / depth)
-        self.audio_layer_weights = nn.Parameter(torch.ones(depth) / depth)
-        self.head_norm = nn.LayerNorm(4 * width, eps=NORM_EPSILON)
+        self.modality = modality
+        self.feature_fusion = feature_fusion
+        self.frozen = False
+        sees, hears = modality != "audio", modality != "video"
+        self.video_encoder = video_encoder(architecture, drop_path) if sees else None
+        self.audio_encoder = audio_encoder(architecture, drop_path) if hears else None
+        self.fusion_encoder = FusionEncoder(architecture, drop_path) if sees and hears else None
+        depth = architecture.depth
+        for name, present in (("video_layer_weights", sees), ("audio_layer_weights", hears)):
+            fused = present and feature_fusion
+            weights = nn.Parameter(torch.ones(depth) / depth) if fused else None
+            self.register_parameter(name, weights)
+        features = architecture.width * (4 if sees and hears else 1)
+        self.head_norm = nn.LayerNorm(features, eps=NORM_EPSILON)
         initialise(self)
-        self.head = nn.Linear(4 * width, num_outputs)
+        self.head = nn.Linear(features, num_outputs)
+
+    def freeze_encoders(self) -> None:
+        """Keeps all encoders as they are: in evaluation mode and without gradients.
+
+        What is left to train, by a linear probe, are the head, its norm and the layer weights.
+        """
+        self.frozen = True
+        for encoder in self._encoders():
+            encoder.requires_grad_(requires_grad=False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets training or evaluation mode; frozen encoders stay in the latter."""
+        super().train(mode)
+        if self.frozen:
+            for encoder in self._encoders():
+                encoder.eval()
+        return self
 
     def features(self, video: Tensor, audio: Tensor) -> Tensor:
-        """The fused feature of each clip, before the head.
+        """The feature of each clip, before the head.
 
         Args:
             video: Normalised frames (B, 3, T, H, W).
             audio: Normalised spectrograms (B, 1, T', F).
 
         Returns:
-            Features (B, 4 · C), normalised: hierarchical video, hierarchical audio, fused video and
-            fused audio.
+            Features, normalised: hierarchical video, hierarchical audio, fused video and fused
+            audio (B, 4 · C), or the hierarchical feature of the one modality (B, C).
         """
-        layers = range(1, self.architecture.depth + 1)
-        video_tokens, video_taps = self.video_encoder(video, None, layers)
-        audio_tokens, audio_taps = self.audio_encoder(audio, None, layers)
-        hierarchical_video = _fuse_layers(video_taps, self.video_layer_weights)  # (B, C)
-        hierarchical_audio = _fuse_layers(audio_taps, self.audio_layer_weights)  # (B, C)
-        fused_video, fused_audio = self.fusion_encoder(video_tokens, audio_tokens)
-        return self.head_norm(
-            torch.cat(
-                [hierarchical_video, hierarchical_audio, fused_video.mean(1), fused_audio.mean(1)],
-                dim=1,
-            )
-        )
+        tokens, parts = [], []
+        if self.video_encoder is not None:
+            encoded, feature = self._encode(self.video_encoder, video, self.video_layer_weights)
+            tokens.append(encoded)
+            parts.append(feature)  # (B, C)
+        if self.audio_encoder is not None:
+            encoded, feature = self._encode(self.audio_encoder, audio, self.audio_layer_weights)
+            tokens.append(encoded)
+            parts.append(feature)  # (B, C)
+        if self.fusion_encoder is not None:
+            parts += [fused.mean(1) for fused in self.fusion_encoder(*tokens)]
+        return self.head_norm(torch.cat(parts, dim=1))
 
     def forward(self, video: Tensor, audio: Tensor) -> Tensor:
         """Logits or regression values (B, O) of video (B, 3, T, H, W) and audio (B, 1, T', F)."""
         return self.head(self.features(video, audio))
+
+    def _encode(
+        self, encoder: Encoder, inputs: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """All tokens of one modality (B, N, C) and its feature (B, C)."""
+        if weights is None:
+            tokens, _ = encoder(inputs, None, ())
+            return tokens, tokens.mean(1)
+        tokens, taps = encoder(inputs, None, range(1, self.architecture.depth + 1))
+        return tokens, _fuse_layers(taps, weights)
+
+    def _encoders(self) -> list[nn.Module]:
+        parts = (self.video_encoder, self.audio_encoder, self.fusion_encoder)
+        return [part for part in parts if part is not None]
 
 
 def _fuse_layers(layers: dict[int, Tensor], weights: Tensor) -> Tensor:

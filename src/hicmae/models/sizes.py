@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hicmae.errors import ConfigError
 
 Size = Literal["tiny", "small", "base"]
+FusionOrder = Literal["cross_then_self", "self_then_cross"]
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """Everything that fixes the shape of a pre-training or recognition model.
 
-    Layers are counted from one, as in the paper.
+    Layers are counted from one, as in the paper; -1 is the last, -2 the one before it.
 
     Attributes:
         width: Width of the encoders' tokens, C.
         heads: Attention heads of encoders and fusion encoder; must divide `width`.
         depth: Layers of each modality's encoder.
-        fusion_depth: Layers of the fusion encoder.
+        fusion_depth: Layers of the fusion encoder; with 0 only its norms are left, and no modality
+            sees the other.
+        fusion_order: What comes first in a layer of the fusion encoder: reading the other modality
+            (as published) or attention within the own one. Both have the same parameters, so a
+            file of weights does not tell which it was trained with.
         mlp_ratio: Hidden width of every MLP in units of its block's width.
         decoder_width: Width of the decoders' tokens, D.
         decoder_heads: Attention heads of the decoders; must divide `decoder_width`.
         decoder_depth: Layers of each decoder. One layer per skip connection is a cross block;
             the others are self-attention blocks and come first.
-        skip_layers: Encoder layers that feed the decoder through hierarchical skip connections.
-        contrast_layers: Encoder layers contrasted between the modalities.
+        skip_layers: Encoder layers that feed the decoder through hierarchical skip connections. A
+            layer may be named several times: [-1, -1, -1] keeps three cross blocks, all of which
+            read the last layer. Without any, the decoder has self-attention blocks alone and sees
+            of the encoders what went through the fusion encoder.
+        contrast_layers: Encoder layers contrasted between the modalities; without any there is no
+            contrast.
         image_size: Height and width of a frame in pixels.
         num_frames: Frames of a clip.
         tubelet_size: Frames of one video token.
@@ -40,6 +49,7 @@ class Architecture:
     heads: int = 8
     depth: int = 10
     fusion_depth: int = 2
+    fusion_order: FusionOrder = "cross_then_self"
     mlp_ratio: float = 4.0
     decoder_width: int = 384
     decoder_heads: int = 6
@@ -54,13 +64,26 @@ class Architecture:
     mel_bins: int = 128
 
     def __post_init__(self) -> None:
+        for option, least in (("depth", 1), ("fusion_depth", 0)):
+            if getattr(self, option) < least:
+                raise ConfigError(
+                    f"{option} is {getattr(self, option)}: the smallest possible is {least}."
+                )
+        orders = get_args(FusionOrder)
+        if self.fusion_order not in orders:
+            raise ConfigError(
+                f"There is no fusion_order '{self.fusion_order}': choose {' or '.join(orders)}."
+            )
         _require_division(self.width, self.heads, "width", "heads")
         _require_division(self.decoder_width, self.decoder_heads, "decoder_width", "decoder_heads")
         _require_division(self.num_frames, self.tubelet_size, "num_frames", "tubelet_size")
         for extent in ("image_size", "audio_frames", "mel_bins"):
             _require_division(getattr(self, extent), self.patch_size, extent, "patch_size")
         for option in ("skip_layers", "contrast_layers"):
-            object.__setattr__(self, option, tuple(sorted(getattr(self, option))))
+            layers = (
+                layer if layer >= 0 else self.depth + 1 + layer for layer in getattr(self, option)
+            )
+            object.__setattr__(self, option, tuple(sorted(layers)))
 
     @property
     def video_grid(self) -> tuple[int, int, int]:
@@ -77,7 +100,8 @@ class Architecture:
         """Checks what pre-training asks for beyond recognition.
 
         Raises:
-            ConfigError: A tapped layer does not exist, or the decoder has too few layers.
+            ConfigError: A tapped layer does not exist, one is contrasted twice, or the decoder has
+                too few layers.
         """
         for option in ("skip_layers", "contrast_layers"):
             layers = getattr(self, option)
@@ -86,6 +110,10 @@ class Architecture:
                     f"{option} {list(layers)} names layers outside 1 to {self.depth}: "
                     f"choose layers of the encoder, or raise depth."
                 )
+        if len(set(self.contrast_layers)) < len(self.contrast_layers):
+            raise ConfigError(
+                f"contrast_layers {list(self.contrast_layers)} names a layer twice: name each once."
+            )
         if len(self.skip_layers) >= self.decoder_depth:
             raise ConfigError(
                 f"decoder_depth {self.decoder_depth} leaves no room for {len(self.skip_layers)} "
@@ -115,6 +143,18 @@ class Architecture:
             if option in changes:
                 changes[option] = tuple(changes[option])
         return replace(SIZES[size], **changes)
+
+
+def named_changes(changes: dict[str, Any] | None, **named: Any) -> dict[str, Any]:
+    """Fields of an architecture to change, of which some have an option of their own.
+
+    Configs that are stacked replace a whole dictionary, whereas options of their own pass through.
+
+    Args:
+        changes: Fields by name.
+        **named: Fields that come before those in `changes`; None leaves a field as it is.
+    """
+    return (changes or {}) | {name: value for name, value in named.items() if value is not None}
 
 
 def _require_division(total: int, part: int, total_name: str, part_name: str) -> None:

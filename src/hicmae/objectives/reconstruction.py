@@ -21,6 +21,7 @@ def video_target(
     tubelet_size: int,
     patch_size: int,
     frame_difference: bool = True,
+    normalise: bool = True,
 ) -> Tensor:
     """What the video decoder has to predict for the masked tubes.
 
@@ -34,6 +35,7 @@ def video_target(
         tubelet_size: Frames of a tube, t.
         patch_size: Side of a tube in pixels, p.
         frame_difference: Whether motion is predicted in place of the later frames.
+        normalise: Whether tubes are normalised; else their pixels stay in [0, 1].
 
     Returns:
         Targets (B, K, t · p · p · 3), ordered time, height, width, channel.
@@ -42,25 +44,30 @@ def video_target(
     std = video.new_tensor(IMAGENET_STD).view(3, 1)
     tubes = gather_tokens(video_patches(video, tubelet_size, patch_size), masked)
     tubes = rearrange(tubes, "b k (c v) -> b k c v", c=3) * std + mean
-    tubes = _normalise(tubes)
+    if normalise:
+        tubes = _normalise(tubes)
     tubes = rearrange(tubes, "b k c (t s) -> b k t (s c)", t=tubelet_size)
     if frame_difference:
         tubes = torch.cat([tubes[:, :, :1], tubes[:, :, 1:] - tubes[:, :, :1]], dim=2)
     return tubes.flatten(2)
 
 
-def audio_target(audio: Tensor, masked: Tensor, *, patch_size: int) -> Tensor:
+def audio_target(
+    audio: Tensor, masked: Tensor, *, patch_size: int, normalise: bool = True
+) -> Tensor:
     """What the audio decoder has to predict: masked patches, each normalised.
 
     Args:
         audio: Normalised spectrograms (B, 1, T, F).
         masked: Indices of masked patches (B, K).
         patch_size: Side of a patch, p.
+        normalise: Whether patches are normalised; else they stay as the model reads them.
 
     Returns:
         Targets (B, K, p · p), time before frequency.
     """
-    return _normalise(gather_tokens(audio_patches(audio, patch_size), masked))
+    patches = gather_tokens(audio_patches(audio, patch_size), masked)
+    return _normalise(patches) if normalise else patches
 
 
 def reconstruction_loss(prediction: Tensor, target: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from hicmae.tasks.base import AudioVisualTask
 from hicmae.tasks.classification import ClassificationTask
+from hicmae.tasks.neighbours import NearestNeighbourTask
 from hicmae.tasks.pretraining import PretrainingTask
 from hicmae.tasks.recognition import RecognitionTask
 from hicmae.tasks.regression import RegressionTask
@@ -9,6 +10,7 @@ from hicmae.tasks.regression import RegressionTask
 __all__ = [
     "AudioVisualTask",
     "ClassificationTask",
+    "NearestNeighbourTask",
     "PretrainingTask",
     "RecognitionTask",
     "RegressionTask",

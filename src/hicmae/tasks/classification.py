@@ -50,7 +50,7 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Cross-entropy; targets are class indices (B,), soft labels (B, K) or a `MixedTarget`."""
         if empty(batch):
-            return None
+            return self.loss_of_no_clips()
         targets: Tensor | MixedTarget = require_targets(batch)
         if isinstance(targets, MixedTarget):
             targets = targets.probabilities(len(self.class_names))

@@ -28,13 +28,15 @@ def reconstruction_figure(
     architecture: Architecture,
     *,
     frame_difference: bool,
+    normalised: bool = True,
     clips: int = 2,
     frames: int = 4,
 ) -> Figure:
     """Original, masked and reconstructed frames and spectrograms, side by side.
 
-    Predictions are in units of each patch's own mean and deviation; these are taken from the
-    original, as is usual for such pictures: a patch's brightness and contrast are not predicted.
+    Normalised predictions are in units of each patch's own mean and deviation; these are taken
+    from the original, as is usual for such pictures: a patch's brightness and contrast are not
+    predicted.
 
     Args:
         batch: Normalised frames (B, 3, T, H, W) and spectrograms (B, 1, T', F).
@@ -42,6 +44,7 @@ def reconstruction_figure(
         output: What the model gave for them.
         architecture: Shape of the model.
         frame_difference: Whether later frames of a tube were predicted as differences.
+        normalised: Whether patches were predicted normalised.
         clips: Clips shown at most.
         frames: Frames shown of each clip.
     """
@@ -61,10 +64,11 @@ def reconstruction_figure(
         gather_tokens(video_cut, video_mask.masked[:clips]),
         architecture.tubelet_size,
         frame_difference=frame_difference,
+        normalised=normalised,
     )
-    patches = _undo_normalisation(
-        output.audio[:clips].float(), gather_tokens(audio_cut, audio_mask.masked[:clips])
-    )
+    patches = output.audio[:clips].float()
+    if normalised:
+        patches = _undo_normalisation(patches, gather_tokens(audio_cut, audio_mask.masked[:clips]))
     floor = float(audio[:clips].min())
     variants = {
         "original": originals,
@@ -86,12 +90,19 @@ def reconstruction_figure(
 
 
 def _undo_video_target(
-    prediction: Tensor, original: Tensor, tubelet_size: int, *, frame_difference: bool
+    prediction: Tensor,
+    original: Tensor,
+    tubelet_size: int,
+    *,
+    frame_difference: bool,
+    normalised: bool,
 ) -> Tensor:
     """Predicted tubes (B, K, t · s · 3) as pixels, in the layout (B, K, 3 · t · s) of patches."""
     tubes = rearrange(prediction, "b k (t s c) -> b k c t s", t=tubelet_size, c=3)
     if frame_difference:
         tubes = torch.cat([tubes[..., :1, :], tubes[..., 1:, :] + tubes[..., :1, :]], dim=-2)
+    if not normalised:
+        return tubes.flatten(2)
     channels = rearrange(original, "b k (c v) -> b k c v", c=3)
     return _undo_normalisation(tubes.flatten(-2), channels).flatten(2)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from hicmae.models import HiCMAE, Mask, PretrainingOutput, Size
-from hicmae.objectives.contrast import contrastive_logits, info_nce, retrieval_at_1
+from hicmae.models import FusionOrder, HiCMAE, Mask, PretrainingOutput, Size, named_changes
+from hicmae.objectives.contrast import contrastive_loss, retrieval_at_1
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, video_target
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.figures import log_figure, reconstruction_figure
+from hicmae.tasks.parallel import clips_of_processes
+
+Negatives = Literal["global", "local"]
 
 
 class PretrainingTask(AudioVisualTask):
@@ -22,17 +26,30 @@ class PretrainingTask(AudioVisualTask):
     Logged, for `train` and `val`: the total loss, `video` and `audio` reconstruction, `contrast_N`
     for every contrast layer N, and retrieval at rank 1 of the deepest contrast layer, audio to
     video and video to audio, within the batch. Validation adds retrieval among all its clips for
-    every contrast layer and a figure of reconstructions.
+    every contrast layer and a figure of reconstructions. What a step logs is of the clips of one
+    process.
 
     Args:
         video_mask_ratio: Share of frame positions masked, the same in all time slices.
         audio_mask_ratio: Share of spectrogram patches masked.
         contrast_weight: Weight of the summed contrastive losses; 0 turns contrast off.
         temperature: Of the contrastive losses.
+        negatives: What a training clip is contrasted with: the clips of all processes ("global"),
+            which makes loss and gradients those of one process with the joint batch, or those of
+            its own process ("local"), as the public code does, whose loss thereby changes with the
+            number of devices. Validation contrasts within a process' batch.
         size: Published size of the model: tiny, small or base.
         architecture: Fields of the architecture that differ from the size's, for example
             `{width: 192, heads: 3, depth: 6}`; see `hicmae.models.Architecture`.
+        skip_layers: Encoder layers that feed the decoders, in place of what `architecture` says;
+            [] for decoders of self-attention alone. -1 is the last layer.
+        contrast_layers: Encoder layers contrasted, in place of what `architecture` says; [] for
+            none.
+        fusion_depth: Layers of the fusion encoder, in place of what `architecture` says.
+        fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
         frame_difference: Predict the later frames of a tube as differences from its first.
+        normalise_targets: Predict every patch normalised; else pixels in [0, 1] and spectrogram
+            values as the model reads them.
         figure_every_n_epochs: Epochs between figures of reconstructions at least, besides the
             first validation and the last; 0 for none.
         **optimisation: See `AudioVisualTask`.
@@ -45,9 +62,15 @@ class PretrainingTask(AudioVisualTask):
         audio_mask_ratio: float,
         contrast_weight: float,
         temperature: float,
+        negatives: Negatives = "global",
         size: Size = "base",
         architecture: dict[str, Any] | None = None,
+        skip_layers: list[int] | None = None,
+        contrast_layers: list[int] | None = None,
+        fusion_depth: int | None = None,
+        fusion_order: FusionOrder | None = None,
         frame_difference: bool = True,
+        normalise_targets: bool = True,
         figure_every_n_epochs: int = 10,
         **optimisation: Any,
     ) -> None:
@@ -57,9 +80,20 @@ class PretrainingTask(AudioVisualTask):
         self.audio_mask_ratio = audio_mask_ratio
         self.contrast_weight = contrast_weight
         self.temperature = temperature
+        self.negatives = negatives
         self.frame_difference = frame_difference
+        self.normalise_targets = normalise_targets
         self.figure_every_n_epochs = figure_every_n_epochs
-        self.architecture = build_architecture(size, architecture)
+        self.architecture = build_architecture(
+            size,
+            named_changes(
+                architecture,
+                skip_layers=skip_layers,
+                contrast_layers=contrast_layers,
+                fusion_depth=fusion_depth,
+                fusion_order=fusion_order,
+            ),
+        )
         self.model = HiCMAE(self.architecture)
         self._features: list[tuple[dict[int, Tensor], dict[int, Tensor]]] = []
         self._figure_epoch: int | None = None
@@ -73,14 +107,23 @@ class PretrainingTask(AudioVisualTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step on a batch of `video` (B, 1, 3, T, H, W) and `audio` (B, 1, 1, T', F)."""
-        if empty(batch):
+        skipped = empty(batch)
+        if skipped and self.trainer.world_size == 1:
             return None
         video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
+        clips = len(video)
+        if skipped:  # a blank clip that weighs nothing: the others wait for this process
+            video, audio = (blank.to(video) for blank in self.example_clip())
+        counts = clips_of_processes(clips, self.device)
         # A draw from the step's own random state, which `on_train_batch_start` has set.
         masks = self._masks(len(video), self.generator(int(torch.randint(2**31, ()))))
-        losses, _ = self._losses(video, audio, *masks)
-        self.log_losses(losses, "train", len(video))
-        return losses["loss"]
+        shared = self.negatives == "global" and any(counts)
+        losses, _ = self._losses(video, audio, *masks, counts if shared else None)
+        if not skipped:
+            self.log_losses(losses, "train", clips)
+        # Gradients are averaged over processes, each of which counts alike. So weighted, each clip
+        # counts alike, as in a joint batch; the weight is 1 unless clips were skipped.
+        return losses["loss"] * (clips * len(counts) / max(sum(counts), 1))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch under masks that stay the same from epoch to epoch."""
@@ -124,7 +167,12 @@ class PretrainingTask(AudioVisualTask):
             batch, masks, output = self._figure_batch
             self._figure_batch = None
             figure = reconstruction_figure(
-                batch, masks, output, self.architecture, frame_difference=self.frame_difference
+                batch,
+                masks,
+                output,
+                self.architecture,
+                frame_difference=self.frame_difference,
+                normalised=self.normalise_targets,
             )
             log_figure(self, "reconstruction", figure)
 
@@ -136,8 +184,23 @@ class PretrainingTask(AudioVisualTask):
         )
 
     def _losses(
-        self, video: Tensor, audio: Tensor, video_mask: Mask, audio_mask: Mask
+        self,
+        video: Tensor,
+        audio: Tensor,
+        video_mask: Mask,
+        audio_mask: Mask,
+        counts: Sequence[int] | None = None,
     ) -> tuple[dict[str, Tensor], PretrainingOutput]:
+        """Losses and retrieval of clips, contrasted with those of all processes.
+
+        Args:
+            video: Normalised frames (B, 3, T, H, W).
+            audio: Normalised spectrograms (B, 1, T', F).
+            video_mask: Visible and masked tubes.
+            audio_mask: Visible and masked patches.
+            counts: Clips of every process, by rank; None contrasts those of this one among
+                themselves.
+        """
         shape = self.architecture
         output: PretrainingOutput = self.model(video, audio, video_mask, audio_mask)
         tubes = video_target(
@@ -146,18 +209,27 @@ class PretrainingTask(AudioVisualTask):
             tubelet_size=shape.tubelet_size,
             patch_size=shape.patch_size,
             frame_difference=self.frame_difference,
+            normalise=self.normalise_targets,
         )
-        patches = audio_target(audio, audio_mask.masked, patch_size=shape.patch_size)
+        patches = audio_target(
+            audio,
+            audio_mask.masked,
+            patch_size=shape.patch_size,
+            normalise=self.normalise_targets,
+        )
         losses = {
             "video": reconstruction_loss(output.video.float(), tubes),
             "audio": reconstruction_loss(output.audio.float(), patches),
         }
         contrast = video.new_zeros(())
         retrieval = {}
+        own = (
+            counts[self.global_rank] if counts else len(video)
+        )  # a blank clip is nobody's negative
         for layer in shape.contrast_layers:
             videos, audios = output.video_layers[layer].float(), output.audio_layers[layer].float()
-            losses[f"contrast_{layer}"] = info_nce(
-                contrastive_logits(videos, audios, self.temperature)
+            losses[f"contrast_{layer}"] = contrastive_loss(
+                videos[:own], audios[:own], self.temperature, counts
             )
             contrast = contrast + losses[f"contrast_{layer}"]
             retrieval = {

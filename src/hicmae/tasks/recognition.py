@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 import torch
@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hicmae.errors import ConfigError
-from hicmae.models import EmotionRecognizer, Size
+from hicmae.models import EmotionRecognizer, FusionOrder, Modality, Size, named_changes
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
@@ -39,7 +39,20 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         architecture: Fields of the architecture that differ from the size's; see
             `hicmae.models.Architecture`.
         drop_path: Largest stochastic depth rate.
+        modality: What the model reads: audio_visual, audio or video. The latter two use one encoder
+            alone; the data stays as it is.
+        feature_fusion: Whether the features of all layers of an encoder are combined by learnt
+            weights; else the last layer's is taken alone.
+        fusion_depth: Layers of the fusion encoder, in place of what `architecture` says.
+        fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
+        freeze: "encoders" trains a linear probe: the encoders and the fusion encoder stay as
+            `pretrained` gives them, in evaluation mode (`drop_path` does nothing), and only the
+            head, its norm and the layer weights learn. Without `pretrained` the encoders stay as
+            drawn, which is the yardstick of such a probe.
         **optimisation: See `AudioVisualTask`.
+
+    Raises:
+        ConfigError: There are no labels, or options do not fit together.
     """
 
     model: EmotionRecognizer
@@ -53,14 +66,34 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         size: Size = "base",
         architecture: dict[str, Any] | None = None,
         drop_path: float = 0.0,
+        modality: Modality = "audio_visual",
+        feature_fusion: bool = True,
+        fusion_depth: int | None = None,
+        fusion_order: FusionOrder | None = None,
+        freeze: Literal["none", "encoders"] = "none",
         **optimisation: Any,
     ) -> None:
         super().__init__(**optimisation)
         if not outputs:
             raise ConfigError(NO_LABELS)
         self.outputs = list(outputs)
-        self.architecture = build_architecture(size, architecture)
-        self.model = EmotionRecognizer(self.architecture, len(outputs), drop_path)
+        fusion = {"fusion_depth": fusion_depth, "fusion_order": fusion_order}
+        for option, value in fusion.items():
+            if value is not None and modality != "audio_visual":
+                raise ConfigError(
+                    f"{option} is {value}, but with modality {modality} there is no fusion "
+                    f"encoder: leave out {option}, or choose modality audio_visual."
+                )
+        self.architecture = build_architecture(size, named_changes(architecture, **fusion))
+        self.model = EmotionRecognizer(
+            self.architecture,
+            len(outputs),
+            drop_path,
+            modality=modality,
+            feature_fusion=feature_fusion,
+        )
+        if freeze == "encoders":
+            self.model.freeze_encoders()
         self._rows: list[dict[str, Any]] = []
         self._grouped = GroupedOutputs()
 
@@ -80,6 +113,16 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         views = batch["video"].shape[1]
         outputs = self.model(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1))
         return outputs.float().unflatten(0, (-1, views))
+
+    def loss_of_no_clips(self) -> Tensor | None:
+        """What a training step gives whose clips were all skipped.
+
+        None leaves the step out. With several processes the others wait for this one's gradients,
+        so that it gives a blank clip's output without weight.
+        """
+        if self.trainer.world_size == 1:
+            return None
+        return torch.as_tensor(self.model(*self.example_clip()).sum() * 0)
 
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:

@@ -57,7 +57,7 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """The loss of a batch; targets are values (B, K)."""
         if empty(batch):
-            return None
+            return self.loss_of_no_clips()
         loss = self.criterion(self(batch), require_targets(batch))
         self.log_losses({"loss": loss}, "train", len(batch["id"]))
         return loss

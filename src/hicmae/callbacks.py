@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 from rich.table import Table
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -60,12 +60,13 @@ class ModelCost(Callback):
             self._print(pl_module)
 
     @staticmethod
-    @rank_zero_only
     def _print(task: LightningModule) -> None:
         if not isinstance(task, AudioVisualTask):
             return
         name = type(task.model).__name__
-        cost = multiply_adds(task)
+        cost = multiply_adds(task)  # by all processes, as sharded weights take all of them
+        if not task.trainer.is_global_zero:
+            return
         table = Table(name, "parameters", "multiply-adds per clip", box=None, pad_edge=False)
         for part, module in [*task.model.named_children(), ("all", task.model)]:
             parameters = sum(parameter.numel() for parameter in module.parameters())

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from hicmae.errors import ConfigError
 from hicmae.models.layers import audio_patches, gather_tokens, video_patches
-from hicmae.objectives.contrast import contrastive_logits, info_nce, retrieval_at_1
+from hicmae.objectives.contrast import (
+    contrastive_logits,
+    contrastive_loss,
+    info_nce,
+    retrieval_at_1,
+)
 from hicmae.objectives.masking import mask_from_flags, random_mask, tube_mask
 from hicmae.objectives.reconstruction import (
     IMAGENET_MEAN,
@@ -117,6 +122,13 @@ class TestContrast:
         exact = contrastive_logits(video, audio, 0.07)
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(contrastive_logits(video, audio, 0.07), exact)
+
+    @pytest.mark.parametrize("counts", [None, [6]])
+    def test_one_process_has_its_own_clips_alone(self, counts):
+        """tests/tasks/test_parallel.py measures the loss of two processes."""
+        video, audio = torch.randn(2, 6, 32, generator=generator())
+        expected = info_nce(contrastive_logits(video, audio, 0.07))
+        assert torch.equal(contrastive_loss(video, audio, 0.07, counts), expected)
 
     def test_loss_of_indistinguishable_clips_is_the_logarithm_of_their_number(self):
         same = torch.ones(6, 4)

@@ -9,7 +9,7 @@ from tiny import tiny_architecture
 from torch import nn
 
 from hicmae.models import EmotionRecognizer, HiCMAE
-from hicmae.tasks.optimisation import layer_index, parameter_groups, warmup_cosine
+from hicmae.tasks.optimisation import LearningRate, layer_index, parameter_groups, warmup_cosine
 
 MICRO = tiny_architecture(depth=3, fusion_depth=2, skip_layers=[3], contrast_layers=[3])
 
@@ -115,3 +115,22 @@ class TestSchedule:
             optimiser.step()
             scheduler.step()
         assert rates == pytest.approx([0.0, 0.5, 0.5, 0.25, 0.0])
+
+
+class TestLearningRate:
+    def test_published_run(self):
+        """Four devices of 40 clips; the rate is stated for 256 clips."""
+        rate = LearningRate(3e-4, clips_per_batch=40, processes=4, accumulated=1)
+        assert rate.clips_per_step == 160
+        assert rate.peak == pytest.approx(3e-4 * 160 / 256)
+
+    def test_how_a_step_gets_its_clips_does_not_matter(self):
+        shares = [(256, 1, 1), (64, 4, 1), (64, 1, 4), (8, 16, 2)]
+        assert {LearningRate(1e-3, *share).peak for share in shares} == {1e-3}
+
+    def test_log_tells_every_factor(self):
+        rate = LearningRate(1e-3, clips_per_batch=8, processes=16, accumulated=4)
+        assert str(rate) == (
+            "Peak learning rate 0.002: 0.001 for 256 clips, at 512 clips per step "
+            "(8 per batch × 16 processes × 4 accumulated)"
+        )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.distributed._functional_collectives import all_gather_tensor_autograd
 
 
 def contrastive_logits(video: Tensor, audio: Tensor, temperature: float) -> Tensor:
@@ -12,11 +17,12 @@ def contrastive_logits(video: Tensor, audio: Tensor, temperature: float) -> Tens
 
     Args:
         video: Pooled video features (B, C).
-        audio: Pooled audio features (B, C).
+        audio: Pooled audio features (N, C).
         temperature: The smaller, the sharper.
 
     Returns:
-        Logits (B, B); row i holds video i against all audios, the diagonal the true pairs.
+        Logits (B, N); row i holds video i against all audios. Of the features of one batch, the
+        diagonal holds the true pairs.
     """
     # Under mixed precision the product would keep three digits, which the temperature magnifies.
     with torch.autocast(video.device.type, enabled=False):
@@ -27,6 +33,54 @@ def info_nce(logits: Tensor) -> Tensor:
     """Symmetric InfoNCE of logits (B, B): the mean of both directions' cross-entropies."""
     pairs = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+
+
+def contrastive_loss(
+    video: Tensor, audio: Tensor, temperature: float, counts: Sequence[int] | None = None
+) -> Tensor:
+    """Symmetric InfoNCE of this process' clips, if wanted among the clips of all processes.
+
+    With `counts`, each process ranks its own clips among those of all, and the gradient flows back
+    into the features of all. The mean of what the processes return, each weighted by its share of
+    the clips, is then the loss of the joint batch, and so is the gradient once it is averaged over
+    processes in the same way.
+
+    Args:
+        video: Pooled video features of this process' clips (B, C).
+        audio: Pooled audio features of the same clips (B, C).
+        temperature: The smaller, the sharper.
+        counts: Clips of every process, by rank, whose other clips are negatives too; None leaves
+            the clips of this process among themselves.
+
+    Returns:
+        The mean over the clips of this process; 0 if it has none.
+    """
+    if counts is None or len(counts) == 1:
+        return info_nce(contrastive_logits(video, audio, temperature))
+    first = sum(counts[: dist.get_rank()])
+    pairs = torch.arange(first, first + len(video), device=video.device)
+    forth = contrastive_logits(video, gather_clips(audio, counts), temperature)
+    back = contrastive_logits(audio, gather_clips(video, counts), temperature)
+    both = F.cross_entropy(torch.cat([forth, back]), pairs.repeat(2), reduction="sum")
+    # Without clips the sum is a zero through which this process still serves the others' gradients.
+    return both / (2 * max(len(video), 1))
+
+
+def gather_clips(features: Tensor, counts: Sequence[int]) -> Tensor:
+    """The features of all processes, through which gradients flow back to where they came from.
+
+    Args:
+        features: Features of this process' clips (B, C).
+        counts: Clips of every process, by rank; B is this one's.
+
+    Returns:
+        Features (sum of counts, C), in the order of ranks.
+    """
+    longest = max(counts)
+    padded = F.pad(features, (0, 0, 0, longest - len(features)))
+    processes = cast("dist.ProcessGroup", dist.group.WORLD)
+    parts = all_gather_tensor_autograd(padded, 0, processes).split(longest)
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
 
 def retrieval_at_1(queries: Tensor, candidates: Tensor) -> Tensor:

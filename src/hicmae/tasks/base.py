@@ -1,4 +1,4 @@
-"""What all tasks share: optimisation, reproducible randomness, pictures."""
+"""What all tasks share: optimisation, reproducible randomness, several devices, stops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
@@ -14,23 +15,20 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from hicmae.checkpoints import load_pretrained
-from hicmae.errors import ConfigError
+from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import Architecture
-from hicmae.tasks.optimisation import parameter_groups, warmup_cosine
+from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
+from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
 
 Batch = dict[str, Any]
-
-# The batch for which `learning_rate` is stated; the rate in use grows with the batch (paper
-# section 4.2, after Goyal et al.).
-REFERENCE_BATCH = 256
 
 
 class AudioVisualTask(LightningModule, ABC):
     """A training task around one of the models; see its subclasses.
 
     Args:
-        learning_rate: Peak learning rate for a batch of 256 clips; it is scaled by the global
-            batch (clips per process × processes × accumulated batches).
+        learning_rate: Peak learning rate for a step of 256 clips; it is scaled by the clips of a
+            step: batch size × processes (devices × nodes) × accumulated batches.
         min_learning_rate: Where the cosine ends, scaled alike.
         weight_decay: Of all parameters but biases, norms, other one-dimensional ones and mask
             tokens.
@@ -41,6 +39,13 @@ class AudioVisualTask(LightningModule, ABC):
             the seed, the process and the step alone.
         pretrained: A Lightning, public-implementation or safetensors file whose weights the model
             starts from. A resumed run takes its weights from `--ckpt_path` instead.
+        activation_checkpointing: Whether to compute activations inside transformer blocks a second
+            time in the backward pass instead of keeping them: about a third more computing for much
+            less memory, and the same gradients.
+        compile: Whether to compile the model with `torch.compile`; the first steps then take
+            minutes.
+
+    A loss that is not finite stops the run on all processes, before it reaches the weights.
     """
 
     model: nn.Module
@@ -57,6 +62,8 @@ class AudioVisualTask(LightningModule, ABC):
         layer_decay: float = 1.0,
         seed: int = 0,
         pretrained: str | None = None,
+        activation_checkpointing: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.learning_rate = learning_rate
@@ -67,6 +74,9 @@ class AudioVisualTask(LightningModule, ABC):
         self.layer_decay = layer_decay
         self.seed = seed
         self.pretrained = pretrained
+        self.activation_checkpointing = activation_checkpointing
+        self.compiled = compile
+        self._step_clips: list[str] = []
 
     @abstractmethod
     def example_forward(self) -> None:
@@ -86,10 +96,19 @@ class AudioVisualTask(LightningModule, ABC):
         if stage == "fit" and self.trainer.strategy.restore_checkpoint_after_setup:
             self._start_from_pretrained()
 
+    def configure_model(self) -> None:
+        """Fits the model to the devices; called before every run, on every process."""
+        if self.activation_checkpointing:
+            checkpoint_activations(self.model)
+        if self.device_mesh is not None:  # of a strategy that shards
+            shard(self.model, self.device_mesh)
+
     def on_fit_start(self) -> None:
         """Starts from the `pretrained` file; by now the trainer knows whether it resumes a run."""
         if not self.trainer.strategy.restore_checkpoint_after_setup:
             self._start_from_pretrained()
+        if self.compiled:
+            self.model.compile()  # in place, so that the names of the weights stay
 
     def _start_from_pretrained(self) -> None:
         if self.pretrained and not self.trainer.ckpt_path:
@@ -99,6 +118,47 @@ class AudioVisualTask(LightningModule, ABC):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seeds the step."""
         torch.manual_seed(self._step_seed(self.trainer.fit_loop.epoch_loop.total_batch_idx))
+        self._step_clips = batch["id"]
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Stops all processes if the loss of one is not finite.
+
+        Gradients that are not finite under fp16 are another matter: its scaler skips their step.
+
+        Raises:
+            HicmaeError: The loss is not finite; names the step and the clips.
+        """
+        broken = (~loss.detach().isfinite()).float()
+        # The others would wait for the gradients of a process that stopped alone.
+        if not self.trainer.strategy.reduce(broken, reduce_op="sum"):
+            return
+        clips = [self._step_clips if not loss.isfinite() else []]
+        if self.trainer.world_size > 1:
+            clips *= self.trainer.world_size
+            dist.all_gather_object(clips, clips[0])
+        names = ", ".join(name for names in clips for name in names)
+        raise HicmaeError(
+            f"The loss is not finite in epoch {self.current_epoch}, step {self.global_step}, on "
+            f"the clips {names}: lower --model.learning_rate, train with --trainer.precision "
+            "bf16-mixed or 32-true, clip gradients with --trainer.gradient_clip_val, or take out "
+            "a clip that cannot be learned from."
+        )
+
+    def on_validation_start(self) -> None:
+        """Has weights whole while processes may differ in their number of batches."""
+        keep_gathered(self.model, gathered=True)
+
+    def on_validation_end(self) -> None:
+        """Shards the weights again, where they were."""
+        keep_gathered(self.model, gathered=False)
+
+    def on_test_start(self) -> None:
+        """The same as for validation."""
+        keep_gathered(self.model, gathered=True)
+
+    def on_predict_start(self) -> None:
+        """The same as for validation."""
+        keep_gathered(self.model, gathered=True)
 
     def generator(self, *parts: int) -> torch.Generator:
         """A generator on the model's device, seeded from the task's seed and further numbers."""
@@ -114,11 +174,17 @@ class AudioVisualTask(LightningModule, ABC):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW in layer-wise groups with a stepwise warm-up and cosine."""
         steps_per_epoch, total_steps = self._optimiser_steps()
-        scale = self._global_batch() / REFERENCE_BATCH
+        rate = LearningRate(
+            self.learning_rate,
+            clips_per_batch=self._clips_per_batch(),
+            processes=self.trainer.world_size,
+            accumulated=self.trainer.accumulate_grad_batches,
+        )
+        rank_zero_info(f"{rate}.")
         optimiser = torch.optim.AdamW(
             parameter_groups(
                 self.model,
-                learning_rate=self.learning_rate * scale,
+                learning_rate=rate.peak,
                 weight_decay=self.weight_decay,
                 layer_decay=self.layer_decay,
                 depth=self.architecture.depth,
@@ -140,9 +206,9 @@ class AudioVisualTask(LightningModule, ABC):
             "lr_scheduler": {"scheduler": LambdaLR(optimiser, factor), "interval": "step"},
         }
 
-    def _global_batch(self) -> int:
-        batch_size = getattr(self.trainer.datamodule, "batch_size", REFERENCE_BATCH)  # type: ignore[attr-defined]
-        return batch_size * self.trainer.world_size * self.trainer.accumulate_grad_batches
+    def _clips_per_batch(self) -> int:
+        """Clips that one process trains on in one batch."""
+        return self.trainer.datamodule.batch_size  # type: ignore[attr-defined]
 
     def _optimiser_steps(self) -> tuple[int, int]:
         """Optimiser steps of an epoch and of the run.

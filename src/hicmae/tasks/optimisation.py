@@ -5,12 +5,52 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
+# The clips of a step for which `learning_rate` is stated; the rate in use grows with those of a run
+# (paper section 4.2, after Goyal et al.).
+REFERENCE_CLIPS = 256
+
 _LAYER = re.compile(r"^(video_encoder|audio_encoder)\.blocks\.(\d+)\.")
 _FUSION_LAYER = re.compile(r"^fusion_encoder\.(?:video|audio)_blocks\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """A learning rate that is stated for steps of 256 clips, for those of a run.
+
+    Attributes:
+        stated: The rate for 256 clips.
+        clips_per_batch: Clips that one process trains on in one batch.
+        processes: Processes of all nodes together.
+        accumulated: Batches whose gradients are summed before a step.
+    """
+
+    stated: float
+    clips_per_batch: int
+    processes: int
+    accumulated: int
+
+    @property
+    def clips_per_step(self) -> int:
+        """Clips that the weights learn from in one step."""
+        return self.clips_per_batch * self.processes * self.accumulated
+
+    @property
+    def peak(self) -> float:
+        """The rate in use, before warm-up, cosine and layer decay."""
+        return self.stated * self.clips_per_step / REFERENCE_CLIPS
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        return (
+            f"Peak learning rate {self.peak:.3g}: {self.stated:.3g} for {REFERENCE_CLIPS} clips, "
+            f"at {self.clips_per_step} clips per step ({self.clips_per_batch} per batch × "
+            f"{self.processes} processes × {self.accumulated} accumulated)"
+        )
 
 
 def layer_index(name: str, depth: int, fusion_depth: int) -> int:

@@ -30,8 +30,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
         num_frames: Frames T per view.
         stride: Distance between the frames of a view, in frames of the clip.
         frame_size: Side S of the decoded square frames in pixels.
-        views: Views V of an evaluated clip, spread over it; None gives one random view, for
+        views: Views V of an evaluated clip, spread over it; None gives `repeats` random views, for
             training.
+        repeats: Random views R of a training clip, which are drawn independently of each other and
+            decoded together; the first is the same whatever R. If one of them cannot be read, the
+            clip cannot. Evaluated clips have `views`.
         targets: Label of every row, int64 (N,) or float32 (N, K); None for unlabelled clips.
         on_error: What an unreadable clip does: stop the run, or be reported in place of its data.
         seed: Draws the random views, with the epoch and the clip's index.
@@ -54,6 +57,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         stride: int = 4,
         frame_size: int = 160,
         views: int | None = None,
+        repeats: int = 1,
         targets: npt.NDArray[Any] | None = None,
         on_error: ErrorPolicy = "raise",
         seed: int = 0,
@@ -73,6 +77,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self._stride = stride
         self._frame_size = frame_size
         self._views = views
+        self._repeats = repeats
         self._on_error = on_error
         self._seed = seed
         self._region = region
@@ -98,14 +103,14 @@ class ClipDataset(Dataset[dict[str, Any]]):
         """Reads one clip.
 
         Args:
-            key: Index of the clip and epoch, which draws the random view, so that the view does
-                not depend on the worker that reads it. A bare index means epoch 0.
+            key: Index of the clip and epoch, which draw the random views, so that they do not
+                depend on the worker that reads them. A bare index means epoch 0.
 
         Returns:
             `frames` uint8 (V, T, S, S, 3), `waveform` list of V float32 arrays, `target` if there
-            are labels, `group` (str or None) if any clip of the table has one, `id`, `index`. An
-            unreadable clip under "skip" gives `skipped` (the message) and `empty` (`frames` and
-            `target` of no clip) in place of its data.
+            are labels, `group` (str or None) if any clip of the table has one, `id`, `index`. V is
+            R in training. An unreadable clip under "skip" gives `skipped` (the message) and `empty`
+            (`frames` and `target` of no clip) in place of its data.
 
         Raises:
             DataError: The clip cannot be read, under "raise".
@@ -172,7 +177,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
         if self._views is not None:
             return evaluation_windows(frame_count, self._num_frames, self._stride, self._views)
         rng = np.random.default_rng([self._seed, epoch, index])
-        return [random_window(frame_count, self._num_frames, self._stride, rng)]
+        return [
+            random_window(frame_count, self._num_frames, self._stride, rng)
+            for _ in range(self._repeats)
+        ]
 
     def _sound_of(
         self, window: Window, waveform: npt.NDArray[np.float32], fps: float, video: str
@@ -225,6 +233,24 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
             padded[row, view, : len(waveform)] = waveform
     batch["waveform"] = torch.from_numpy(padded)
     return batch
+
+
+def collate_repeats(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Puts training clips together, each of their R random views as a sample of its own.
+
+    Returns:
+        What `collate` gives for B · R clips of one view: first one view of every clip, then another
+        of every clip, and so on. Mixup and cutmix mix neighbours, which so are different clips.
+        Each skipped clip is told once.
+    """
+    read = [item for item in items if "skipped" not in item]
+    repeats = len(read[0]["frames"]) if read else 0
+    samples = [
+        item | {name: item[name][repeat : repeat + 1] for name in ("frames", "waveform")}
+        for repeat in range(repeats)
+        for item in read
+    ]
+    return collate([*samples, *(item for item in items if "skipped" in item)])
 
 
 class ClipSampler(DistributedSampler[tuple[int, int]]):

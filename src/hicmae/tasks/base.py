@@ -28,7 +28,8 @@ class AudioVisualTask(LightningModule, ABC):
 
     Args:
         learning_rate: Peak learning rate for a step of 256 clips; it is scaled by the clips of a
-            step: batch size × processes (devices × nodes) × accumulated batches.
+            step: batch size × processes (devices × nodes) × accumulated batches. A clip counts as
+            often as `data.repeats` shows it.
         min_learning_rate: Where the cosine ends, scaled alike.
         weight_decay: Of all parameters but biases, norms, other one-dimensional ones and mask
             tokens.
@@ -207,8 +208,10 @@ class AudioVisualTask(LightningModule, ABC):
         }
 
     def _clips_per_batch(self) -> int:
-        """Clips that one process trains on in one batch."""
-        return self.trainer.datamodule.batch_size  # type: ignore[attr-defined]
+        """Clips that one process trains on in one batch, each counted as often as it is shown."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        repeats: int = getattr(data, "repeats", 1)  # a data module of one's own may have none
+        return data.batch_size * repeats
 
     def _optimiser_steps(self) -> tuple[int, int]:
         """Optimiser steps of an epoch and of the run.

@@ -19,7 +19,14 @@ from torch.utils.data import DataLoader
 from hicmae.data.augmentation import Augmentation
 from hicmae.data.cache import ClipCache
 from hicmae.data.corpora.base import ExpectedCounts
-from hicmae.data.dataset import AudioAlignment, ClipDataset, ClipSampler, ErrorPolicy, collate
+from hicmae.data.dataset import (
+    AudioAlignment,
+    ClipDataset,
+    ClipSampler,
+    ErrorPolicy,
+    collate,
+    collate_repeats,
+)
 from hicmae.data.manifest import check_files, check_manifest, row_name
 from hicmae.data.media import Region
 from hicmae.data.preprocessing import BatchPreprocessor
@@ -41,13 +48,22 @@ class AudioVisualDataModule(LightningDataModule, ABC):
 
     A batch that a task sees holds `video` (B, V, 3, T, S, S), `audio` (B, V, 1, F, M), `target`
     int64 (B,) or float32 (B, K) where there are labels, `group` where clips are judged in groups,
-    `id`, `index` and `skipped`. V is 1 in training and pre-training and `views` else; B is 0 if
-    every clip of the batch was skipped.
+    `id`, `index` and `skipped`. V is 1 in training and pre-training and `views` else; B counts a
+    training clip `repeats` times, and is 0 if every clip of the batch was skipped.
 
     Args:
         root: Folder of the corpus.
         fold: Fold of the cross-validation that is tested, from 1.
         batch_size: Clips per batch and device.
+        repeats: Random windows R of every training clip in its batch, each with its sound, its
+            augmentation and its mask, from one reading of the clip: repeated sampling in
+            pre-training (Feichtenhofer et al., 2022), repeated augmentation in fine-tuning (Hoffer
+            et al., 2020). The model sees `batch_size` × R samples a step, and so many enter the
+            scaling of the learning rate; device memory grows alike. An epoch has as many steps as
+            with 1, and sees every clip R times. What it saves is decoding, of which a full
+            `cache_dir` leaves none. The contrast of pre-training takes the windows of a clip for
+            different clips, negatives of each other, though they may overlap and, in a clip shorter
+            than a window, coincide. Validation and test ignore it.
         num_workers: Processes that decode clips; 0 decodes in the main one.
         seed: Draws the order of the clips, their random views, their augmentation, and the
             validation rows that are held out.
@@ -91,6 +107,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         root: str,
         fold: int = 1,
         batch_size: int = 8,
+        repeats: int = 1,
         num_workers: int = 4,
         seed: int = 0,
         on_error: ErrorPolicy = "raise",
@@ -120,6 +137,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         for name, value, least in (
             ("fold", fold, 1),
             ("batch_size", batch_size, 1),
+            ("repeats", repeats, 1),
             ("num_workers", num_workers, 0),
             ("seed", seed, 0),
             ("views", views, 1),
@@ -134,6 +152,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         self.root = Path(root).expanduser()
         self.fold = fold
         self.batch_size = batch_size
+        self.repeats = repeats
         self.num_workers = num_workers
         self.seed = seed
         self.views = views
@@ -284,6 +303,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             # Without labels nothing is averaged over views; a random one, drawn once per clip,
             # keeps validation alike to training, where windows differ in their place in the clip.
             views=self.views if labelled and split != "train" else None,
+            repeats=self.repeats if split == "train" else 1,
             targets=self._targets(self.table.iloc[rows]) if labelled else None,
             cache=ClipCache(self.cache_dir, frame_size) if self.cache_dir else None,
             **self.clip_options,
@@ -320,7 +340,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         return numbers
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Shuffled training clips, one random view each."""
+        """Shuffled training clips, `repeats` random windows of each as samples of their own."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]] | Sequence[DataLoader[dict[str, Any]]]:
@@ -358,7 +378,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             batch_size=self.batch_size,
             sampler=cast("Any", sampler),
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=collate_repeats if training else collate,
             pin_memory=torch.cuda.is_available() if self.pin_memory is None else self.pin_memory,
             drop_last=training and len(sampler) >= self.batch_size,
             persistent_workers=working,

@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_FOLDER ?= demo-run
+# Tests compute on one thread each; files are shared out among so many processes.
+TEST_WORKERS ?= 2
 
 .PHONY: help setup demo test check clean
 
@@ -26,7 +28,7 @@ demo: setup
 	$(BIN)/hicmae demo --folder $(DEMO_FOLDER)
 
 test: setup
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -119,7 +119,7 @@ class AudioVisualTask(LightningModule, ABC):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seeds the step."""
         torch.manual_seed(self._step_seed(self.trainer.fit_loop.epoch_loop.total_batch_idx))
-        self._step_clips = batch["id"]
+        self._step_clips = list(dict.fromkeys(batch["id"]))  # windows of a clip bear its name
 
     def on_before_backward(self, loss: Tensor) -> None:
         """Stops all processes if the loss of one is not finite.

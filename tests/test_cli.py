@@ -17,7 +17,7 @@ from torch import nn
 
 from hicmae.cli import HicmaeCLI, main, run
 from hicmae.configs import config_folder, config_names
-from hicmae.tasks import PretrainingTask
+from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
 
 # Clips of as many frames as the data modules give by default.
 SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
@@ -164,6 +164,19 @@ class TestRuns:
         assert list(table.columns) == ["id", "target", "prediction", "anger", "calm", "joy"]
         assert table["id"].tolist() == ["c11", "c12", "c13"]
         assert len(list(fine_tuned.glob("pictures/confusion-*.png"))) == 1
+
+    def test_tasks_load_from_checkpoints_of_the_command_line(self, configs, tmp_path):
+        """Whatever the data has: labels make no difference to pre-training."""
+        for name, task, labels in (
+            ("pretrain", PretrainingTask, ["--data.label=emotion"]),
+            ("classify", ClassificationTask, []),
+            ("regress", RegressionTask, []),
+        ):
+            folder = fit(configs[name], tmp_path / name, *labels, "--trainer.max_epochs=1")
+            file = folder / "checkpoints" / "last.ckpt"
+            loaded = task.load_from_checkpoint(file, weights_only=True)
+            for key, tensor in loaded.state_dict().items():
+                assert torch.equal(tensor, weights(file)[key]), key
 
     def test_fine_tuning_starts_from_the_pretrained_weights(self, configs, pretrained, tmp_path):
         checkpoint = pretrained / "checkpoints" / "last.ckpt"

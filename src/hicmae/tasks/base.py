@@ -116,6 +116,13 @@ class AudioVisualTask(LightningModule, ABC):
             report = load_pretrained(self.model, self.pretrained)
             rank_zero_info(f"Start from {self.pretrained}: {report}.")
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps what `load_from_checkpoint` could not give back to the task out of the file."""
+        # The command line offers the names of the data's outputs to every task.
+        for name in ("class_names", "target_names"):
+            if not hasattr(self, name):
+                checkpoint.get("hyper_parameters", {}).pop(name, None)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seeds the step."""
         torch.manual_seed(self._step_seed(self.trainer.fit_loop.epoch_loop.total_batch_idx))

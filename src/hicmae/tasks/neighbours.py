@@ -177,6 +177,7 @@ class NearestNeighbourTask(ClassificationTask):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the features."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["neighbours"] = self._known._asdict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -129,6 +129,22 @@ class Corpus(ABC):
             f"expected {self.layout}."
         )
 
+    def paths_of(self, names: Sequence[str], files: Mapping[str, Path], where: Path) -> list[str]:
+        """The file of every listed clip.
+
+        Args:
+            names: The clips in the lists.
+            files: The files that are there, by clip.
+            where: Folder in which they were looked for.
+
+        Raises:
+            DataError: Listed clips have no file.
+        """
+        missing = [name for name in names if name not in files]
+        if missing:
+            raise self.files_missing(missing, len(names), where)
+        return [str(files[name]) for name in names]
+
     def files_missing(self, names: Sequence[str], listed: int, where: Path) -> DataError:
         """The error for listed clips without a file.
 

@@ -108,9 +108,7 @@ class CREMAD(Corpus):
         if not clips:
             raise self.nothing_found(video_folder, "video (*.flv)")
         for files, folder in ((videos, video_folder), (sounds, audio_folder)):
-            missing = [clip for clip in clips if clip not in files]
-            if missing:
-                raise self.files_missing(missing, len(clips), folder)
+            self.paths_of(clips, files, folder)
             _refuse_stubs(files[clip] for clip in {clips[0], clips[-1]})
         rows = [_row(clip, videos[clip], sounds[clip]) for clip in clips]
         rows = [row for row in rows if row["emotion"] in self.class_names]

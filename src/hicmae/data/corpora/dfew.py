@@ -1,7 +1,6 @@
 """DFEW: film clips, seven emotions."""
 
 import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -92,7 +91,7 @@ class DFEW(Corpus):
             "original",
             what="folder of whole clips, which hold the sound",
         )
-        table["video"] = self._paths(table["id"].tolist(), _numbered_clips(place), place)
+        table["video"] = self.paths_of(table["id"].tolist(), _numbered_clips(place), place)
         if self.pictures == "faces":
             place = self.find(
                 root,
@@ -103,14 +102,8 @@ class DFEW(Corpus):
                 what="folder of aligned faces",
             )
             table["audio"] = table["video"]
-            table["video"] = self._paths(table["id"].tolist(), numbered_folders(place), place)
+            table["video"] = self.paths_of(table["id"].tolist(), numbered_folders(place), place)
         return complete_manifest(table)
-
-    def _paths(self, names: list[str], files: Mapping[str, Path], place: Path) -> list[str]:
-        missing = [name for name in names if name not in files]
-        if missing:
-            raise self.files_missing(missing, len(names), place)
-        return [str(files[name]) for name in names]
 
     def _list(self, root: Path, part: str, fold: int) -> LabelList:
         spellings = (spelling.format(part=part, fold=fold) for spelling in _LISTS)

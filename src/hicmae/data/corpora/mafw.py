@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -167,21 +166,12 @@ class MAFW(Corpus):
         names = table["id"].tolist()
 
         place = self.find(root, "data/clips", "clips", what="folder of clips")
-        clips = files_by_stem(place, (".mp4",))
-        self._check_present(names, clips, place)
-        table["video"] = [str(clips[name]) for name in names]
+        table["video"] = self.paths_of(names, files_by_stem(place, (".mp4",)), place)
         if self.pictures == "frames":
             place = self.find(root, "data/frames", "frames", what="folder of face images")
-            faces = numbered_folders(place)
-            self._check_present(names, faces, place)
             table["audio"] = table["video"]
-            table["video"] = [str(faces[name]) for name in names]
+            table["video"] = self.paths_of(names, numbered_folders(place), place)
         return complete_manifest(table)
-
-    def _check_present(self, names: Sequence[str], files: Container[str], place: Path) -> None:
-        missing = [name for name in names if name not in files]
-        if missing:
-            raise self.files_missing(missing, len(names), place)
 
     def _read_list(self, path: Path) -> LabelList:
         try:

@@ -101,16 +101,13 @@ class MER2023(Corpus):
         folder = self.find(root, name, f"*/{name}", what=f"folder of the {name} clips")
         files = files_by_stem(folder, _SUFFIXES)
         names = table["id"].tolist()
-        missing = [clip for clip in names if clip not in files]
-        if missing:
-            raise self.files_missing(missing, len(names), folder)
+        table["video"] = self.paths_of(names, files, folder)
         if len(files) > len(names):
             log.info(
                 "MER2023: %d clips of %s without a label are left out.",
                 len(files) - len(names),
                 name,
             )
-        table["video"] = [str(files[clip]) for clip in names]
         return table
 
     def _read_labels(self, path: Path) -> pd.DataFrame:

@@ -90,7 +90,7 @@ class TestMultiplyAdds:
         with torch.device("meta"):
             task = classification(size=size, architecture=None)
         cost = multiply_adds(task)
-        assert round(cost["EmotionRecognizer"] / 1e9, 1) == published
+        assert round(cost["RecognitionModel"] / 1e9, 1) == published
 
     def test_pretraining_costs_what_is_published_less_the_masked_embeddings(self):
         """The published count embeds all patches and drops the masked ones afterwards."""
@@ -152,7 +152,7 @@ class TestModelCost:
         run.test(task, datamodule=OneBatch(), verbose=False)
         printed = capsys.readouterr().out
         assert printed.count("multiply-adds per clip") == 1
-        for part in ("EmotionRecognizer", "video_encoder", "fusion_encoder", "head_norm", "all"):
+        for part in ("RecognitionModel", "video_encoder", "fusion_encoder", "head_norm", "all"):
             assert part in printed
         total = sum(parameter.numel() for parameter in task.model.parameters())
         assert f"{total / 1e6:.2f} M" in printed

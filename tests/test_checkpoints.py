@@ -9,7 +9,7 @@ from tiny import tiny_architecture
 
 from hicmae.checkpoints import load_pretrained, our_name
 from hicmae.errors import CheckpointError
-from hicmae.models import EmotionRecognizer, HiCMAE
+from hicmae.models import HiCMAE, RecognitionModel
 
 REFERENCE = Path(__file__).parent / "reference_micro"
 
@@ -51,7 +51,7 @@ class TestLoading:
             assert torch.equal(tensor, pretrained.state_dict()[name]), name
 
     def test_recogniser_takes_encoders_and_leaves_the_rest_fresh(self, weights_file, pretrained):
-        model = EmotionRecognizer(SHAPE, 4)
+        model = RecognitionModel(SHAPE, 4)
         head = model.head.weight.clone()
         report = load_pretrained(model, weights_file)
         assert torch.equal(
@@ -68,13 +68,13 @@ class TestLoading:
         assert {name.split(".")[0] for name in report.dropped} == {"video_decoder", "audio_decoder"}
 
     def test_file_of_the_public_implementation_starts_a_recogniser(self):
-        model = EmotionRecognizer(SHAPE, 4)
+        model = RecognitionModel(SHAPE, 4)
         report = load_pretrained(model, REFERENCE / "pretrain_micro.pth")
         assert len(report.loaded) == len(model.state_dict()) - 6
         assert all("encoder" not in name for name in report.fresh)
 
     def test_report_is_one_line_that_names_modules(self, weights_file):
-        line = str(load_pretrained(EmotionRecognizer(SHAPE, 4), weights_file))
+        line = str(load_pretrained(RecognitionModel(SHAPE, 4), weights_file))
         assert "\n" not in line
         assert line.startswith("156 tensors loaded")
         assert "6 left fresh (audio_layer_weights, head, head_norm, video_layer_weights)" in line
@@ -85,18 +85,18 @@ class TestLoading:
         assert line == f"{len(pretrained.state_dict())} tensors loaded"
 
     def test_head_of_other_classes_is_left_fresh(self, tmp_path):
-        trained = EmotionRecognizer(SHAPE, 4)
+        trained = RecognitionModel(SHAPE, 4)
         torch.save(as_lightning(trained), tmp_path / "best.ckpt")
-        model = EmotionRecognizer(SHAPE, 7)
+        model = RecognitionModel(SHAPE, 7)
         report = load_pretrained(model, tmp_path / "best.ckpt")
         assert report.fresh == ("head.weight", "head.bias")
         assert report.dropped == ("head.weight", "head.bias")
         assert torch.equal(model.head_norm.weight, trained.head_norm.weight)
 
     def test_head_of_the_same_classes_is_read(self, tmp_path):
-        trained = EmotionRecognizer(SHAPE, 4)
+        trained = RecognitionModel(SHAPE, 4)
         torch.save(as_lightning(trained), tmp_path / "best.ckpt")
-        model = EmotionRecognizer(SHAPE, 4)
+        model = RecognitionModel(SHAPE, 4)
         load_pretrained(model, tmp_path / "best.ckpt")
         assert torch.equal(model.head.weight, trained.head.weight)
 
@@ -108,7 +108,7 @@ class TestLoading:
             if name.startswith("audio_encoder")
         }
         save_file(state, tmp_path / "audio.safetensors")
-        report = load_pretrained(EmotionRecognizer(SHAPE, 4), tmp_path / "audio.safetensors")
+        report = load_pretrained(RecognitionModel(SHAPE, 4), tmp_path / "audio.safetensors")
         assert set(report.loaded) == set(state)
 
     def test_weights_of_half_precision_become_the_models(self, pretrained, tmp_path):
@@ -122,7 +122,7 @@ class TestLoading:
 
 
 def test_names_of_ours_stay_as_they_are(pretrained):
-    for model in (pretrained, EmotionRecognizer(SHAPE, 3)):
+    for model in (pretrained, RecognitionModel(SHAPE, 3)):
         for name in model.state_dict():
             assert our_name(name) == name
 
@@ -140,7 +140,7 @@ class Payload:
 class TestRefusals:
     def refuse(self, path, *said, model=None):
         with pytest.raises(CheckpointError) as caught:
-            load_pretrained(model or EmotionRecognizer(SHAPE, 4), path)
+            load_pretrained(model or RecognitionModel(SHAPE, 4), path)
         for words in (path.name, *said):
             assert words in str(caught.value)
 
@@ -235,7 +235,7 @@ class TestRefusals:
         ids=str,
     )
     def test_another_architecture(self, weights_file, changes):
-        model = EmotionRecognizer(dataclasses.replace(SHAPE, **changes), 4)
+        model = RecognitionModel(dataclasses.replace(SHAPE, **changes), 4)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         self.refuse(weights_file, "another architecture", "set size and architecture", model=model)
         # Nothing was overwritten before it was refused.

@@ -14,7 +14,7 @@ from tiny import ARCHITECTURE, tiny_architecture
 
 from hicmae.checkpoints import load_pretrained
 from hicmae.cli import run
-from hicmae.models import EmotionRecognizer
+from hicmae.models import RecognitionModel
 
 # What turns the published config into one of seconds.
 TINY = {
@@ -107,7 +107,7 @@ class TestPretraining:
         assert table["val/audio_to_video_set_2"].notna().any()
         path = folder / "checkpoints" / "last.ckpt"
         assert torch.load(path, weights_only=True)["global_step"] == 1
-        report = load_pretrained(EmotionRecognizer(tiny_architecture(), 3), path)
+        report = load_pretrained(RecognitionModel(tiny_architecture(), 3), path)
         assert {name.split(".")[0] for name in report.fresh} == {
             "video_layer_weights",
             "audio_layer_weights",

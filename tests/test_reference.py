@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from hicmae.checkpoints import load_pretrained, our_name, read_weights
-from hicmae.models import Architecture, EmotionRecognizer, HiCMAE
+from hicmae.models import Architecture, HiCMAE, RecognitionModel
 from hicmae.objectives.contrast import contrastive_logits, info_nce
 from hicmae.objectives.masking import mask_from_flags
 from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, video_target
@@ -139,7 +139,7 @@ def test_pretraining_matches_reference(folder, key, case, dtype):
 @pytest.mark.parametrize(("folder", "key", "case"), cases("finetune"))
 def test_recognition_matches_reference(folder, key, case, dtype):
     numbers = load_file(folder / f"{key}_io.safetensors")
-    model = EmotionRecognizer(architecture(case), case["num_outputs"])
+    model = RecognitionModel(architecture(case), case["num_outputs"])
     report = load_pretrained(model, folder / f"{key}.pth")
     assert not report.fresh
     assert not report.dropped
@@ -159,7 +159,7 @@ def test_parameter_groups_match_reference(folder, key, case):
     expected = json.loads(path.read_text())
     shape = architecture(case)
     groups = parameter_groups(
-        EmotionRecognizer(shape, case["num_outputs"]),
+        RecognitionModel(shape, case["num_outputs"]),
         learning_rate=1.0,
         weight_decay=expected["weight_decay"],
         layer_decay=expected["layer_decay"],

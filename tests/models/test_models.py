@@ -6,7 +6,7 @@ from tiny import tiny_architecture
 from torch import nn
 
 from hicmae.errors import ConfigError
-from hicmae.models import SIZES, Architecture, EmotionRecognizer, HiCMAE
+from hicmae.models import SIZES, Architecture, HiCMAE, RecognitionModel
 from hicmae.models.encoders import FusionEncoder, audio_encoder, video_encoder
 from hicmae.models.layers import (
     CrossAttention,
@@ -50,7 +50,7 @@ class TestSizes:
     )
     def test_recogniser_has_the_published_parameters(self, size, published):
         with torch.device("meta"):
-            model = EmotionRecognizer(Architecture.of_size(size), num_outputs=8)
+            model = RecognitionModel(Architecture.of_size(size), num_outputs=8)
         assert round(millions(model), 1) == published
 
     @pytest.mark.parametrize(("size", "published"), [("tiny", 8), ("small", 18), ("base", 32)])
@@ -58,7 +58,7 @@ class TestSizes:
     def test_one_modality_has_the_published_parameters(self, size, published, modality):
         """They are published for audio; video differs in the patch embedding alone."""
         with torch.device("meta"):
-            model = EmotionRecognizer(Architecture.of_size(size), 8, modality=modality)
+            model = RecognitionModel(Architecture.of_size(size), 8, modality=modality)
         embedding = model.get_submodule(f"{modality}_encoder.embedding")
         assert round(millions(model) - millions(embedding)) == published
         if modality == "audio":
@@ -127,7 +127,7 @@ class TestArchitectureErrors:
 
     def test_unknown_modality_lists_the_modalities(self):
         with pytest.raises(ConfigError, match="'text': choose audio_visual, audio, video"):
-            EmotionRecognizer(MICRO, 3, modality="text")
+            RecognitionModel(MICRO, 3, modality="text")
 
     def test_layers_are_counted_from_the_end_too(self):
         shape = Architecture.of_size("base", skip_layers=[-1, -1, 4], contrast_layers=[-10, -1])
@@ -147,7 +147,7 @@ class TestArchitectureErrors:
 
     def test_recogniser_does_not_mind_settings_of_pretraining(self):
         shape = dataclasses.replace(MICRO, skip_layers=(9,), contrast_layers=(9,))
-        assert EmotionRecognizer(shape, 3)(*clip(shape)).shape == (2, 3)
+        assert RecognitionModel(shape, 3)(*clip(shape)).shape == (2, 3)
 
 
 class TestPatches:
@@ -175,7 +175,7 @@ class TestPatches:
         torch.testing.assert_close(alone, gather_tokens(everything, visible))
 
     def test_input_of_another_size_is_refused_with_both_sizes(self):
-        model = EmotionRecognizer(MICRO, 3)
+        model = RecognitionModel(MICRO, 3)
         video, audio = clip(MICRO)
         with pytest.raises(ConfigError, match=r"Video is \(3, 4, 48, 48\).*takes \(3, 4, 32, 32\)"):
             model(torch.zeros(2, 3, 4, 48, 48), audio)
@@ -281,7 +281,7 @@ class TestPretrainingModel:
             loss = loss + (output.video_layers[layer] * output.audio_layers[layer]).sum()
         loss.backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
-        assert EmotionRecognizer(shape, 5)(*clip(shape)).shape == (2, 5)
+        assert RecognitionModel(shape, 5)(*clip(shape)).shape == (2, 5)
 
 
 class TestFusion:
@@ -349,13 +349,13 @@ def test_what_decoders_see_of_the_encoders(layers):
 class TestRecogniser:
     def test_features_are_normalised_and_four_widths_long(self):
         torch.manual_seed(0)
-        features = EmotionRecognizer(MICRO, 3).features(*clip(MICRO))
+        features = RecognitionModel(MICRO, 3).features(*clip(MICRO))
         assert features.shape == (2, 4 * MICRO.width)
         torch.testing.assert_close(features.mean(1), torch.zeros(2), atol=1e-5, rtol=0)
 
     def test_layer_weights_start_equal_and_learn(self):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3)
+        model = RecognitionModel(MICRO, 3)
         assert torch.equal(model.video_layer_weights, torch.full((2,), 0.5))
         model(*clip(MICRO))[:, 0].sum().backward()
         for weights in (model.video_layer_weights, model.audio_layer_weights):
@@ -364,7 +364,7 @@ class TestRecogniser:
     @pytest.mark.parametrize("modality", ["audio", "video"])
     def test_one_modality_is_its_encoder_with_feature_fusion(self, modality):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3, modality=modality)
+        model = RecognitionModel(MICRO, 3, modality=modality)
         inputs, noise = clip(MICRO), clip(MICRO, seed=9)
         features = model.features(*inputs)
         assert features.shape == (2, MICRO.width)
@@ -387,7 +387,7 @@ class TestRecogniser:
     @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
     def test_without_feature_fusion_the_last_layer_counts_alone(self, modality):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3, modality=modality, feature_fusion=False)
+        model = RecognitionModel(MICRO, 3, modality=modality, feature_fusion=False)
         assert not any("layer_weights" in name for name, _ in model.named_parameters())
         inputs = clip(MICRO)
         expected, tokens = [], []
@@ -404,7 +404,7 @@ class TestRecogniser:
     @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
     def test_frozen_encoders_stay_in_evaluation_mode_without_gradients(self, modality):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3, drop_path=0.9, modality=modality)
+        model = RecognitionModel(MICRO, 3, drop_path=0.9, modality=modality)
         model.freeze_encoders()
         model.eval().train()
         assert model.training
@@ -416,21 +416,21 @@ class TestRecogniser:
 
     def test_clips_of_a_batch_do_not_see_each_other(self):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3).eval()
+        model = RecognitionModel(MICRO, 3).eval()
         video, audio = clip(MICRO, batch=3)
         whole = model(video, audio)
         torch.testing.assert_close(model(video[1:2], audio[1:2]), whole[1:2], rtol=1e-5, atol=1e-6)
 
     def test_drop_path_is_random_in_training_alone(self):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3, drop_path=0.9)
+        model = RecognitionModel(MICRO, 3, drop_path=0.9)
         inputs = clip(MICRO, batch=4)
         assert not torch.equal(model(*inputs), model(*inputs))
         model.eval()
         assert torch.equal(model(*inputs), model(*inputs))
 
     def test_drop_path_grows_with_depth_from_nothing(self):
-        model = EmotionRecognizer(dataclasses.replace(MICRO, depth=3), 3, drop_path=0.2)
+        model = RecognitionModel(dataclasses.replace(MICRO, depth=3), 3, drop_path=0.2)
         rates = [getattr(block.drop_path, "drop_prob", 0.0) for block in model.video_encoder.blocks]
         assert rates == pytest.approx([0.0, 0.1, 0.2])
 
@@ -453,7 +453,7 @@ class TestCompiles:
 
     def test_recogniser_in_one_graph(self):
         torch.manual_seed(0)
-        model = EmotionRecognizer(MICRO, 3, drop_path=0.1).eval()
+        model = RecognitionModel(MICRO, 3, drop_path=0.1).eval()
         compiled = torch.compile(model, fullgraph=True, backend="eager")
         torch.testing.assert_close(compiled(*clip(MICRO)), model(*clip(MICRO)))
 
@@ -461,7 +461,7 @@ class TestCompiles:
 def test_initialisation_leaves_patch_embeddings_alone():
     torch.manual_seed(0)
     shape = dataclasses.replace(MICRO, width=64)
-    for model in (EmotionRecognizer(shape, 3), HiCMAE(shape)):
+    for model in (RecognitionModel(shape, 3), HiCMAE(shape)):
         layer = model.video_encoder.blocks[0].mlp.fc1
         xavier = (2 / (64 + 256)) ** 0.5
         assert layer.weight.std().item() == pytest.approx(xavier, rel=0.1)

@@ -10,7 +10,7 @@ from tiny import ARCHITECTURE, tiny_architecture
 
 from hicmae.checkpoints import load_pretrained
 from hicmae.errors import CheckpointError, ConfigError
-from hicmae.models import EmotionRecognizer, HiCMAE
+from hicmae.models import HiCMAE, RecognitionModel
 
 SHAPE = tiny_architecture()
 ONE = pytest.mark.parametrize("modality", ["audio", "video"])
@@ -35,7 +35,7 @@ class TestLoading:
     @ONE
     def test_one_encoder_is_taken_and_the_rest_reported(self, pretrained, modality):
         source, path = pretrained
-        model = EmotionRecognizer(SHAPE, 3, modality=modality)
+        model = RecognitionModel(SHAPE, 3, modality=modality)
         report = load_pretrained(model, path)
         other = "video" if modality == "audio" else "audio"
         assert {name.split(".")[0] for name in report.loaded} == {f"{modality}_encoder"}
@@ -54,19 +54,19 @@ class TestLoading:
     @ONE
     def test_fine_tuned_model_of_both_starts_one_of_one(self, tmp_path, modality):
         path = tmp_path / "both.safetensors"
-        save_file(EmotionRecognizer(SHAPE, 3).state_dict(), path)
-        report = load_pretrained(EmotionRecognizer(SHAPE, 3, modality=modality), path)
+        save_file(RecognitionModel(SHAPE, 3).state_dict(), path)
+        report = load_pretrained(RecognitionModel(SHAPE, 3, modality=modality), path)
         assert f"{modality}_layer_weights" in report.loaded
         assert {"head.weight", "head_norm.weight"} <= set(report.fresh)
 
     def test_file_of_the_other_modality_is_refused(self, tmp_path):
         path = tmp_path / "video.safetensors"
-        save_file(EmotionRecognizer(SHAPE, 3, modality="video").state_dict(), path)
+        save_file(RecognitionModel(SHAPE, 3, modality="video").state_dict(), path)
         with pytest.raises(CheckpointError, match="no weights of this model"):
-            load_pretrained(EmotionRecognizer(SHAPE, 3, modality="audio"), path)
+            load_pretrained(RecognitionModel(SHAPE, 3, modality="audio"), path)
 
     def test_encoder_of_another_depth_is_still_refused(self, pretrained):
-        model = EmotionRecognizer(tiny_architecture(depth=3), 3, modality="audio")
+        model = RecognitionModel(tiny_architecture(depth=3), 3, modality="audio")
         with pytest.raises(
             CheckpointError, match=r"audio_encoder\.blocks\.2\..* in the model alone"
         ):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny import tiny_architecture
 from torch import nn
 
-from hicmae.models import EmotionRecognizer, HiCMAE
+from hicmae.models import HiCMAE, RecognitionModel
 from hicmae.tasks.optimisation import LearningRate, layer_index, parameter_groups, warmup_cosine
 
 MICRO = tiny_architecture(depth=3, fusion_depth=2, skip_layers=[3], contrast_layers=[3])
@@ -21,7 +21,7 @@ def groups_of(model, **options):
 
 @pytest.fixture(params=["recogniser", "pretraining"])
 def model(request):
-    return EmotionRecognizer(MICRO, 3) if request.param == "recogniser" else HiCMAE(MICRO)
+    return RecognitionModel(MICRO, 3) if request.param == "recogniser" else HiCMAE(MICRO)
 
 
 class TestParameterGroups:
@@ -50,7 +50,7 @@ class TestParameterGroups:
     def test_rates_fall_from_head_to_patch_embedding(self):
         rates = {
             name: group["lr"]
-            for group in groups_of(EmotionRecognizer(MICRO, 3), learning_rate=2.0, layer_decay=0.5)
+            for group in groups_of(RecognitionModel(MICRO, 3), learning_rate=2.0, layer_decay=0.5)
             for name in group["names"]
         }
         assert rates["head.weight"] == 2.0
@@ -64,7 +64,7 @@ class TestParameterGroups:
         assert rates["video_encoder.embedding.projection.bias"] == 2.0 / 64
 
     def test_frozen_parameters_are_left_out(self):
-        model = EmotionRecognizer(MICRO, 3)
+        model = RecognitionModel(MICRO, 3)
         model.video_encoder.requires_grad_(False)
         names = [name for group in groups_of(model) for name in group["names"]]
         assert not any(name.startswith("video_encoder") for name in names)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from hicmae.checkpoints import load_pretrained
 from hicmae.errors import HicmaeError
-from hicmae.models import EmotionRecognizer, HiCMAE, Mask
+from hicmae.models import HiCMAE, Mask, RecognitionModel
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
 from hicmae.tasks.parallel import checkpoint_activations
 
@@ -279,7 +279,7 @@ class TestTwoProcesses:
         assert max(rank["numbers"] for rank in ranks) < 0.6 * whole
 
     def test_sharded_file_starts_fine_tuning(self, results):
-        model = EmotionRecognizer(tiny_architecture(), 3)
+        model = RecognitionModel(tiny_architecture(), 3)
         load_pretrained(model, results[1] / "sharded.ckpt")
         start = make_task().model.state_dict()
         for name, tensor in model.state_dict().items():
@@ -309,7 +309,7 @@ def model_and_inputs(request):
     inputs = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
     if request.param == "pretraining":
         return HiCMAE(tiny_architecture()), (*inputs, *make_task()._masks(2, None))
-    return EmotionRecognizer(tiny_architecture(), 3, drop_path=0.5), inputs
+    return RecognitionModel(tiny_architecture(), 3, drop_path=0.5), inputs
 
 
 def numbers(model, inputs):

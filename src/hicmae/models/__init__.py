@@ -2,18 +2,19 @@
 
 from hicmae.models.layers import Mask
 from hicmae.models.pretraining import HiCMAE, PretrainingOutput
-from hicmae.models.recognition import EmotionRecognizer, Modality
+from hicmae.models.recognition import Features, Modality, RecognitionModel
 from hicmae.models.sizes import SIZES, Architecture, FusionOrder, Size, named_changes
 
 __all__ = [
     "SIZES",
     "Architecture",
-    "EmotionRecognizer",
+    "Features",
     "FusionOrder",
     "HiCMAE",
     "Mask",
     "Modality",
     "PretrainingOutput",
+    "RecognitionModel",
     "Size",
     "named_changes",
 ]

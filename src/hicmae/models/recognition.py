@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+from collections.abc import Collection
+from typing import Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
 from hicmae.errors import ConfigError
-from hicmae.models.encoders import Encoder, FusionEncoder, audio_encoder, video_encoder
+from hicmae.models.encoders import FusionEncoder, audio_encoder, video_encoder
 from hicmae.models.layers import NORM_EPSILON, initialise
 from hicmae.models.sizes import Architecture
 
 Modality = Literal["audio_visual", "audio", "video"]
 
 
-class EmotionRecognizer(nn.Module):
+class Features(NamedTuple):
+    """What the model makes of a batch on the way to its head.
+
+    Attributes:
+        joint: What the head reads, normalised: hierarchical video, hierarchical audio, fused video
+            and fused audio (B, 4 · C), or the hierarchical feature of the one modality (B, C).
+        video_layers: Mean token of every layer of the video encoder (B, L, C), or None without it.
+        audio_layers: Mean token of every layer of the audio encoder (B, L, C), or None without it.
+    """
+
+    joint: Tensor
+    video_layers: Tensor | None
+    audio_layers: Tensor | None
+
+
+class RecognitionModel(nn.Module):
     """Encoders over all tokens, hierarchical feature fusion, fusion encoder and a linear head.
 
     For one modality alone there is its encoder with hierarchical feature fusion, and no fusion
@@ -23,7 +39,8 @@ class EmotionRecognizer(nn.Module):
 
     Args:
         architecture: Shape of the encoders and the fusion encoder.
-        num_outputs: Classes, or regression targets, O.
+        num_outputs: Classes, or regression targets, O; 0 for a model of features alone, without a
+            head.
         drop_path: Largest stochastic depth rate of all encoders.
         modality: What the model reads: audio_visual, audio or video.
         feature_fusion: Whether the mean features of all layers of an encoder are combined by learnt
@@ -65,7 +82,7 @@ class EmotionRecognizer(nn.Module):
         features = architecture.width * (4 if sees and hears else 1)
         self.head_norm = nn.LayerNorm(features, eps=NORM_EPSILON)
         initialise(self)
-        self.head = nn.Linear(features, num_outputs)
+        self.head = nn.Linear(features, num_outputs) if num_outputs else nn.Identity()
 
     def freeze_encoders(self) -> None:
         """Keeps all encoders as they are: in evaluation mode and without gradients.
@@ -89,46 +106,47 @@ class EmotionRecognizer(nn.Module):
         """The feature of each clip, before the head.
 
         Args:
-            video: Normalised frames (B, 3, T, H, W).
-            audio: Normalised spectrograms (B, 1, T', F).
+            video: Normalised frames (B, 3, T, H, W); not read by a model of audio alone.
+            audio: Normalised spectrograms (B, 1, T', F); not read by a model of video alone.
 
         Returns:
             Features, normalised: hierarchical video, hierarchical audio, fused video and fused
             audio (B, 4 · C), or the hierarchical feature of the one modality (B, C).
         """
-        tokens, parts = [], []
-        if self.video_encoder is not None:
-            encoded, feature = self._encode(self.video_encoder, video, self.video_layer_weights)
-            tokens.append(encoded)
-            parts.append(feature)  # (B, C)
-        if self.audio_encoder is not None:
-            encoded, feature = self._encode(self.audio_encoder, audio, self.audio_layer_weights)
-            tokens.append(encoded)
-            parts.append(feature)  # (B, C)
-        if self.fusion_encoder is not None:
-            parts += [fused.mean(1) for fused in self.fusion_encoder(*tokens)]
-        return self.head_norm(torch.cat(parts, dim=1))
+        taps = range(1, self.architecture.depth + 1) if self.feature_fusion else ()
+        return self._encode(video, audio, taps).joint
+
+    def all_features(self, video: Tensor, audio: Tensor) -> Features:
+        """The feature of each clip and those of every layer; arguments as for `features`."""
+        return self._encode(video, audio, range(1, self.architecture.depth + 1))
 
     def forward(self, video: Tensor, audio: Tensor) -> Tensor:
         """Logits or regression values (B, O) of video (B, 3, T, H, W) and audio (B, 1, T', F)."""
         return self.head(self.features(video, audio))
 
-    def _encode(
-        self, encoder: Encoder, inputs: Tensor, weights: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """All tokens of one modality (B, N, C) and its feature (B, C)."""
-        if weights is None:
-            tokens, _ = encoder(inputs, None, ())
-            return tokens, tokens.mean(1)
-        tokens, taps = encoder(inputs, None, range(1, self.architecture.depth + 1))
-        return tokens, _fuse_layers(taps, weights)
+    def _encode(self, video: Tensor, audio: Tensor, taps: Collection[int]) -> Features:
+        tokens, parts = [], []
+        layers: dict[str, Tensor | None] = {"video": None, "audio": None}
+        for name, encoder, inputs, weights in (
+            ("video", self.video_encoder, video, self.video_layer_weights),
+            ("audio", self.audio_encoder, audio, self.audio_layer_weights),
+        ):
+            if encoder is None:
+                continue
+            last, tapped = encoder(inputs, None, taps)  # (B, N, C)
+            tokens.append(last)
+            if tapped:
+                pooled = torch.stack([tapped[layer].mean(1) for layer in sorted(tapped)], dim=1)
+                layers[name] = pooled  # (B, L, C)
+            if weights is None:
+                parts.append(last.mean(1))  # (B, C)
+            else:
+                parts.append(torch.einsum("blc,l->bc", pooled, weights.softmax(0)))  # (B, C)
+        if self.fusion_encoder is not None:
+            parts += [fused.mean(1) for fused in self.fusion_encoder(*tokens)]
+        joint = self.head_norm(torch.cat(parts, dim=1))
+        return Features(joint, layers["video"], layers["audio"])
 
     def _encoders(self) -> list[nn.Module]:
         parts = (self.video_encoder, self.audio_encoder, self.fusion_encoder)
         return [part for part in parts if part is not None]
-
-
-def _fuse_layers(layers: dict[int, Tensor], weights: Tensor) -> Tensor:
-    """Softmax-weighted sum over layers of each layer's mean token: depth × (B, N, C) to (B, C)."""
-    pooled = torch.stack([layers[layer].mean(1) for layer in sorted(layers)], dim=1)  # (B, L, C)
-    return torch.einsum("blc,l->bc", pooled, weights.softmax(0))

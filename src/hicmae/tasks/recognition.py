@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hicmae.errors import ConfigError
-from hicmae.models import EmotionRecognizer, FusionOrder, Modality, Size, named_changes
+from hicmae.models import FusionOrder, Modality, RecognitionModel, Size, named_changes
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
@@ -26,7 +26,7 @@ NO_LABELS = (
 
 
 class RecognitionTask(AudioVisualTask, Generic[Metrics]):
-    """Fine-tunes an `EmotionRecognizer`; its subclasses say for what.
+    """Fine-tunes an `RecognitionModel`; its subclasses say for what.
 
     Where batches carry a `group`, validation and test judge groups in place of clips: the outputs
     of a group's clips are averaged, and all figures of merit are over groups, under the same names,
@@ -55,7 +55,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         ConfigError: There are no labels, or options do not fit together.
     """
 
-    model: EmotionRecognizer
+    model: RecognitionModel
     validation_metrics: Metrics
     test_metrics: Metrics
 
@@ -85,7 +85,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
                     f"encoder: leave out {option}, or choose modality audio_visual."
                 )
         self.architecture = build_architecture(size, named_changes(architecture, **fusion))
-        self.model = EmotionRecognizer(
+        self.model = RecognitionModel(
             self.architecture,
             len(outputs),
             drop_path,

@@ -1,8 +1,8 @@
 """Reading weights from files of several formats into our models.
 
 Formats: a Lightning checkpoint of ours, a checkpoint of the authors' public implementation
-(`{"model": state}` with its own parameter names), and safetensors. Nothing is unpickled beyond
-tensors and plain containers.
+(`{"model": state}` with its own parameter names), safetensors, and the folder of a shared model.
+Nothing is unpickled beyond tensors and plain containers.
 """
 
 from __future__ import annotations
@@ -10,47 +10,18 @@ from __future__ import annotations
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from hicmae.checkpoints.names import our_name
 from hicmae.errors import CheckpointError
 
-# The public implementation's names, then ours. A name is translated piece by piece, so the order
-# of the rows matters: a longer prefix stands before a shorter one that begins it.
-_MODULE_NAMES = (
-    ("encoder_to_decoder_audio.", "audio_decoder.projection."),
-    ("encoder_to_decoder.", "video_decoder.projection."),
-    ("encoder_fusion.blocks_audio.", "fusion_encoder.audio_blocks."),
-    ("encoder_fusion.blocks.", "fusion_encoder.video_blocks."),
-    ("encoder_fusion.norm_audio.", "fusion_encoder.audio_norm."),
-    ("encoder_fusion.norm.", "fusion_encoder.video_norm."),
-    ("encoder_audio.", "audio_encoder."),
-    ("encoder.", "video_encoder."),
-    ("decoder_audio.", "audio_decoder."),
-    ("decoder.", "video_decoder."),
-    ("mask_token_audio", "audio_decoder.mask_token"),
-    ("mask_token", "video_decoder.mask_token"),
-    ("fc_norm.", "head_norm."),
-)
-_LAYER_NAMES = (
-    (".patch_embed.proj.", ".embedding.projection."),
-    (".cross_attn.q.", ".cross_attention.query."),
-    (".cross_attn.kv.", ".cross_attention.key_value."),
-    (".cross_attn.q_bias", ".cross_attention.query_bias"),
-    (".cross_attn.v_bias", ".cross_attention.value_bias"),
-    (".cross_attn.proj.", ".cross_attention.projection."),
-    (".attn.qkv.", ".attention.qkv."),
-    (".attn.q_bias", ".attention.query_bias"),
-    (".attn.v_bias", ".attention.value_bias"),
-    (".attn.proj.", ".attention.projection."),
-    (".cross_norm1.", ".query_norm."),
-    (".cross_norm2.", ".context_norm."),
-    (".norm1.", ".attention_norm."),
-    (".norm2.", ".mlp_norm."),
-)
+WEIGHTS = "model.safetensors"
+"""Name of the weights in the folder of a shared model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +55,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Reads the weights of a model, under our parameter names.
 
     Args:
-        path: A Lightning checkpoint, a checkpoint in the public implementation's format, or a
-            safetensors file.
+        path: A Lightning checkpoint, a checkpoint in the public implementation's format, a
+            safetensors file, or the folder of a shared model.
 
     Returns:
         Tensors by name, on the CPU. Patch embeddings are flattened to (C, values of a patch).
@@ -95,15 +66,21 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             unpickled.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint {path}: check the path.")
-    if path.suffix == ".safetensors":
-        try:
-            state = load_file(path)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
-    else:
-        state = _read_torch(path)
+    path = path / WEIGHTS if (path / WEIGHTS).is_file() else path
+    return our_weights(read_safetensors(path) if is_safetensors(path) else read_torch(path), path)
+
+
+def our_weights(content: Any, path: Path) -> dict[str, Tensor]:
+    """The weights within the content of a file, under our parameter names.
+
+    Args:
+        content: What `read_safetensors` or `read_torch` gave.
+        path: Where it is from, for messages.
+
+    Raises:
+        CheckpointError: There are no weights in a known form.
+    """
+    state = raw_weights(content, path)
     return {
         name: _flat(tensor) if name.endswith("embedding.projection.weight") else tensor
         for name, tensor in ((our_name(name), tensor) for name, tensor in state.items())
@@ -169,9 +146,33 @@ def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
     )
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is meant to be read as safetensors."""
+    return path.suffix == ".safetensors"
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        CheckpointError: The file is missing or broken.
+    """
+    _require_file(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}.") from error
+
+
+def read_torch(path: Path) -> Any:
+    """The content of a file of `torch.save`, as far as it is tensors and plain values.
+
+    Raises:
+        CheckpointError: The file is missing, broken, or holds anything else: it is not unpickled.
+    """
+    _require_file(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds objects other than tensors, or is damaged; it is not loaded, since "
@@ -181,6 +182,18 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} is not a readable checkpoint: {error or type(error).__name__}."
         ) from error
+
+
+def raw_weights(content: Any, path: Path) -> dict[str, Tensor]:
+    """The weights within the content of a file, under the names and in the shapes of the file.
+
+    Args:
+        content: What `read_safetensors` or `read_torch` gave.
+        path: Where it is from, for messages.
+
+    Raises:
+        CheckpointError: There are no weights in a known form.
+    """
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = {
             name.removeprefix("model."): tensor
@@ -199,12 +212,6 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def our_name(name: str) -> str:
-    """The name that a parameter of the public implementation has here; other names stay."""
-    for theirs, ours in _MODULE_NAMES:
-        if name.startswith(theirs):
-            name = ours + name.removeprefix(theirs)
-            break
-    for theirs, ours in _LAYER_NAMES:
-        name = name.replace(theirs, ours)
-    return name
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint {path}: check the path.")

@@ -1,0 +1,16 @@
+"""Weights in files: of training runs, of the public implementation, and of shared models."""
+
+from hicmae.checkpoints.description import InputSettings, ModelDescription
+from hicmae.checkpoints.models import load_recognition_model
+from hicmae.checkpoints.names import our_name
+from hicmae.checkpoints.reading import LoadReport, load_pretrained, read_weights
+
+__all__ = [
+    "InputSettings",
+    "LoadReport",
+    "ModelDescription",
+    "load_pretrained",
+    "load_recognition_model",
+    "our_name",
+    "read_weights",
+]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -20,3 +21,28 @@ def test_voxceleb2_manifest(tmp_path):
     assert "start from the table" in done.stdout
     steps = json.loads(figures.read_text())["steps"]
     assert steps["draw an epoch"]["clips"] >= 4500  # all but those of the validation speakers
+
+
+@pytest.mark.slow
+def test_learning(corpus, tmp_path):
+    script = BENCHMARKS / "learning"
+    table = tmp_path / "manifest.csv"
+    frame = pd.read_csv(corpus / "manifest.csv").rename(columns={"emotion": "command"})
+    frame["video"] = [str(corpus / name) for name in frame["video"]]
+    frame.to_csv(table, index=False)
+    options = ["--folder", tmp_path / "runs"]
+    command = [sys.executable, script / "experiment.py", "--manifest", table, *options]
+    command += ["--seeds", "0", "--smallest"]
+    subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert "hicmae fit" not in again.stdout  # what is done is not run again
+    done = subprocess.run(
+        [sys.executable, script / "report.py", *options, "--figures", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "2 runs" in done.stdout
+    assert "| reference | 1 |" in done.stdout
+    assert (tmp_path / "learning-finetuning.png").stat().st_size > 5000

@@ -4,20 +4,17 @@ Runs the commands that docs/results.md quotes, one after the other, each as its 
 skips those that are done; prints a table of what is there. Needs a folder of GRID clips with a
 `manifest.csv` (columns video, command, digit, letter, ..., split).
 
-    python benchmarks/grid_words.py --manifest FOLDER/manifest.csv --seeds 0 1 2
+    python benchmarks/learning/words.py --manifest FOLDER/manifest.csv --seeds 0 1 2
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
+from command import Run, last_run, last_values
 from rich.console import Console
 from rich.table import Table
 
@@ -39,33 +36,6 @@ PRETRAINING = {
 }
 # Share of the training labels, and the epochs that go with it.
 LABELS = {"all": (1.0, 20), "quarter": (0.25, 40)}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One command and where it writes.
-
-    Attributes:
-        name: Its folder below the experiment's.
-        options: The command line behind `hicmae`.
-    """
-
-    name: str
-    options: tuple[str, ...]
-
-    def execute(self, folder: Path) -> None:
-        """Runs the command unless it is done, and keeps its output and time beside it."""
-        target = folder / self.name
-        if (target / "seconds.json").exists():
-            return
-        target.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "hicmae.cli", *self.options]
-        command.append(f"--trainer.default_root_dir={target}")
-        Console().print(f"hicmae {' '.join(command[3:])}", soft_wrap=True, highlight=False)
-        start = time.perf_counter()
-        with (target / "output.log").open("w") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
-        (target / "seconds.json").write_text(json.dumps(time.perf_counter() - start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +84,8 @@ class Experiment:
         ]
         if start != "scratch":
             pretrained = self.folder / f"pretrain-{start}-{self.seed}"
-            options.append(f"--model.pretrained={pretrained / 'version_0/checkpoints/last.ckpt'}")
+            options.append(f"--model.pretrained={last_run(pretrained) / 'checkpoints/last.ckpt'}")
         return Run(f"{word}-{labels}-{start}-{self.seed}", tuple(options))
-
-
-def last_values(run_folder: Path) -> dict[str, float]:
-    """The last value of every column of a run's metrics table."""
-    table = pd.read_csv(run_folder / "version_0" / "metrics.csv")
-    return {name: float(column.dropna().iloc[-1]) for name, column in table.items()}
 
 
 def report(folder: Path) -> None:

@@ -83,6 +83,7 @@ def write_clip(
     seed: int = 0,
     sample_rate: int | None = None,
     options: dict[str, str] | None = None,
+    rotation: int = 0,
 ) -> Path:
     """Writes a clip with numbered frames and a rising tone; the suffix chooses the container.
 
@@ -98,6 +99,7 @@ def write_clip(
         seed: Noise in pictures and sound, so that clips differ.
         sample_rate: Samples per second, else the usual number of the container.
         options: Options of the container, such as {"movflags": "faststart"}.
+        rotation: Degrees counterclockwise by which the file asks players to turn the pictures.
 
     Returns:
         The path.
@@ -117,6 +119,8 @@ def write_clip(
             video.pix_fmt = "yuv420p"
             video.bit_rate = 1_500_000
             video.codec_context.gop_size = 25
+            if rotation:
+                video.set_display_rotation(rotation)
         if sound and audio_codec:
             audio = container.add_stream(audio_codec, rate=sample_rate, layout="mono")
             assert isinstance(audio, AudioStream)

@@ -17,7 +17,8 @@ from media_factory import (
     write_image,
 )
 
-from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio
+from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio, read_outline
+from hicmae.data.media.streaming import stream_pictures
 from hicmae.errors import ConfigError, DataError
 
 ClipFactory = Callable[..., Path]
@@ -129,6 +130,28 @@ def test_a_region_outside_the_picture_is_refused(
         pytest.raises(DataError, match=r"usual\.mp4.*region.*96 x 96"),
     ):
         reader.read([0], region=region)
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_pictures_of_a_turned_telephone_are_upright(
+    clip_factory: ClipFactory, rotation: int
+) -> None:
+    options = {"seconds": 0.4, "size": (96, 64)}
+    lying = clip_factory("lying.mp4", **options)
+    turned = clip_factory(f"turned{rotation}.mp4", rotation=rotation, **options)
+    with VideoReader(lying) as plain, VideoReader(turned) as reader:
+        width, height = (64, 96) if rotation % 180 else (96, 64)
+        assert (reader.width, reader.height) == (width, height)
+        whole = (0, 0, height, width)
+        expected = np.rot90(plain.read([7], region=(0, 0, 64, 96))[0], rotation // 90)
+        difference = reader.read([7], region=whole)[0].astype(int) - expected
+        assert np.abs(difference).max() <= 4  # chroma is interpolated along other axes
+        part = reader.read([7], region=(2, 4, 40, 50))[0].astype(int) - expected[2:42, 4:54]
+        assert np.abs(part).max() <= 12
+    outline = read_outline(turned)
+    assert (outline.width, outline.height) == (width, height)
+    ((_, streamed),) = stream_pictures(turned, outline, [7], region=whole)
+    assert np.abs(streamed.astype(int) - expected).max() <= 4
 
 
 @pytest.mark.parametrize("index", [-1, 75])

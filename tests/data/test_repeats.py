@@ -12,7 +12,6 @@ import yaml
 from media_factory import picture_number, write_clip
 from tiny import ARCHITECTURE
 
-from hicmae.cli import run
 from hicmae.data import dataset as dataset_module
 from hicmae.data.augmentation import FinetuningAugmentation, PretrainingAugmentation
 from hicmae.data.cache import ClipCache
@@ -21,6 +20,7 @@ from hicmae.data.dataset import ClipDataset, collate, collate_repeats
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.media import VideoReader
 from hicmae.errors import ConfigError
+from hicmae.training import run
 
 SMALL = {"num_frames": 4, "stride": 2, "frame_size": 24}
 OPTIONS = SMALL | {

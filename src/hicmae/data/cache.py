@@ -18,7 +18,7 @@ from hicmae.data.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
 
-_LAYOUT = 1  # raise it when the content of an entry changes its meaning
+_LAYOUT = 2  # raise it when the content of an entry changes its meaning
 
 
 class ClipCache:

@@ -96,7 +96,8 @@ class FilterBank(nn.Module):
         waveform = waveform.where(valid, 0.0)
         mean = waveform.sum(1) / lengths.clamp(min=1)
         needed = (self.num_frames - 1) * self.shift + self.window_length
-        waveform = functional.pad(waveform, (0, max(needed - waveform.shape[1], 0)))
+        # Whatever its length: an exported graph must not take one of two ways by it.
+        waveform = functional.pad(waveform, (0, needed))
         return waveform[:, :needed] - mean[:, None]
 
     def _energies(self, waveform: Tensor) -> Tensor:

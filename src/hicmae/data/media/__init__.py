@@ -8,8 +8,23 @@ more than decoding, so only the frames asked for are converted, in one pass, str
 asked for.
 """
 
-from hicmae.data.media.audio import SAMPLE_RATE, read_audio
+from hicmae.data.media.audio import SAMPLE_RATE, read_audio, resampled
+from hicmae.data.media.outline import MediaOutline, read_outline
 from hicmae.data.media.sources import IMAGE_SUFFIXES
-from hicmae.data.media.video import Region, Side, VideoReader
+from hicmae.data.media.streaming import stream_pictures, stream_sound
+from hicmae.data.media.video import PictureConverter, Region, Side, VideoReader
 
-__all__ = ["IMAGE_SUFFIXES", "SAMPLE_RATE", "Region", "Side", "VideoReader", "read_audio"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "SAMPLE_RATE",
+    "MediaOutline",
+    "PictureConverter",
+    "Region",
+    "Side",
+    "VideoReader",
+    "read_audio",
+    "read_outline",
+    "resampled",
+    "stream_pictures",
+    "stream_sound",
+]

@@ -61,9 +61,18 @@ def read_audio(
                 sound = _decode_audio(again, path, start, end, seek=False)
     if sound is None:
         raise DataError(f"{path} has no sound that can be decoded in the segment; {way_out}.")
-    samples, native_rate = sound
-    waveform = resample(torch.from_numpy(samples), native_rate, sample_rate)
-    return waveform.clamp_(-1, 1).numpy()
+    return resampled(*sound, sample_rate)
+
+
+def resampled(samples: np.ndarray, rate: int, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """A waveform at another rate, within [-1, 1].
+
+    Args:
+        samples: float32 (L,).
+        rate: Its samples per second.
+        sample_rate: Samples per second to give.
+    """
+    return resample(torch.from_numpy(samples), rate, sample_rate).clamp(-1, 1).numpy()
 
 
 def _decode_audio(
@@ -81,7 +90,7 @@ def _decode_audio(
     planar = AudioResampler(format="fltp")
     chunks: list[np.ndarray] = []
     begin, samples, rate = 0.0, 0, 1
-    for frame in _audio_frames(container, path):
+    for frame in audio_frames(container, path):
         if not chunks:
             rate = frame.sample_rate
             begin = 0.0 if frame.time is None else frame.time - origin
@@ -100,7 +109,12 @@ def _decode_audio(
     return (waveform, rate) if waveform.size else None
 
 
-def _audio_frames(container: InputContainer, path: Path) -> Iterator[av.AudioFrame]:
+def audio_frames(container: InputContainer, path: Path) -> Iterator[av.AudioFrame]:
+    """Decodes the first audio stream from where the container stands.
+
+    Raises:
+        DataError: The sound is cut off or damaged.
+    """
     stream = container.streams.audio[0]
     seconds: float | None = None
     cut = False

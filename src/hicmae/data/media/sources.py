@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import av
+from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
 from hicmae.data.media.containers import TOLERANCE, open_container, time_origin
 from hicmae.errors import DataError
@@ -22,14 +25,18 @@ class FrameSource(Protocol):
     Attributes:
         frame_count: Frames in the segment; may be 0.
         fps: Mean frames per second of the clip.
-        width: Width of a frame in pixels.
-        height: Height of a frame in pixels.
     """
 
     frame_count: int
     fps: float
-    width: int
-    height: int
+
+    @property
+    def width(self) -> int:
+        """Width of an upright frame in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height of an upright frame in pixels."""
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Gives the frames of these indices, which ascend without repeats."""
@@ -64,11 +71,9 @@ class VideoFile:
             self._open_stream()
             self._scan(start, end, seek=False)
 
-        context = self._stream.codec_context
-        self.width, self.height = context.width, context.height
         stamps = sorted(self._stamp(packet) for packet in self._packets if not packet.is_discard)
         rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate else _mean_rate([self._seconds(stamp) for stamp in stamps])
+        self.fps = float(rate) if rate else mean_rate([self._seconds(stamp) for stamp in stamps])
 
         limit = float("inf") if end is None else end - TOLERANCE
         self._skipped = sum(self._seconds(stamp) < start - TOLERANCE for stamp in stamps)
@@ -100,28 +105,37 @@ class VideoFile:
             f"and frame {min(wanted)} needed; replace it or take it out."
         )
 
+    @property
+    def width(self) -> int:
+        """Width of an upright frame in pixels."""
+        return self._size[0]
+
+    @property
+    def height(self) -> int:
+        """Height of an upright frame in pixels."""
+        return self._size[1]
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        # Known by decoding, which most readers of a clip have no need of beforehand.
+        return upright_size(self.path)
+
     def close(self) -> None:
         """Closes the file."""
         self._container.close()
 
     def _open_stream(self) -> None:
         self._container = open_container(self.path)
-        # The cover of a sound file is a video stream of one picture.
-        films = [
-            stream
-            for stream in self._container.streams.video
-            if not stream.disposition & Disposition.attached_pic
-        ]
-        if not films:
+        stream = film_of(self._container)
+        if stream is None:
             self._container.close()
             raise DataError(f"{self.path} has no video stream; name a file that has one.")
-        self._stream = films[0]
+        self._stream = stream
         self._unit = self._stream.time_base or Fraction(1, av.time_base)
         # A training run reads one clip per process; threads within a clip cost more than they give.
         self._stream.codec_context.thread_count = 1
         self._origin = time_origin(self._container)
-        # AVI numbers its packets in the order of decoding and says nothing of their display.
-        self._stamped = self._container.format.name != "avi"
+        self._stamped = has_display_times(self._container)
 
     def _scan(self, start: float, end: float | None, *, seek: bool) -> None:
         """Collects the packets from the key frame before `start` up to `end`."""
@@ -167,15 +181,11 @@ class VideoFile:
 
     def _lost_end(self, start: float, end: float | None) -> int:
         """Frames that the header promises for the segment, when the file was cut off; else 0."""
-        promised = self._stream.frames / self.fps
-        if not (self._reached_end and promised):
+        if not self._reached_end:
             return 0
         last = max((self._seconds(self._stamp(packet)) for packet in self._packets), default=0.0)
-        # An edit list of an mp4 leaves frames out by intent: only a broken packet tells of a cut.
-        edited = "mp4" in self._container.format.name
-        if not self._damaged and (edited or last + 1.5 / self.fps >= promised):
-            return 0
-        return round((min(promised, end or promised) - start) * self.fps)
+        promised = promised_end(self._container, self._stream, self.fps, last, self._damaged)
+        return round((min(promised, end or promised) - start) * self.fps) if promised else 0
 
     def _decode(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Frames of the segment with their index, from `index` or from some frame before it."""
@@ -215,9 +225,74 @@ class VideoFile:
         return entry
 
 
-def _mean_rate(times: list[float]) -> float:
+def film_of(container: InputContainer) -> VideoStream | None:
+    """The first video stream; the cover of a sound file, a stream of one picture, is none."""
+    return next(
+        (s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None
+    )
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """Quarter turns counterclockwise that set a frame upright, 0 to 3.
+
+    Telephones keep pictures as the sensor lies and say how the device was held.
+    """
+    return round(frame.rotation / 90) % 4
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of the pictures of a file, as they are to be shown.
+
+    Raises:
+        DataError: The file is no media file or has no video.
+    """
+    with open_container(path) as container:
+        film = film_of(container)
+        if film is None:
+            raise DataError(f"{path} has no video stream; name a file that has one.")
+        size = (film.codec_context.width, film.codec_context.height)
+        try:
+            first = next(container.decode(film))
+        except (av.FFmpegError, StopIteration):  # told by whoever asks for pictures
+            return size
+        return _upright(first)
+
+
+def _upright(frame: av.VideoFrame) -> tuple[int, int]:
+    if quarter_turns(frame) % 2:
+        return frame.height, frame.width
+    return frame.width, frame.height
+
+
+def has_display_times(container: InputContainer) -> bool:
+    """Whether packets tell when they are shown.
+
+    AVI numbers its packets in the order of decoding and says nothing of their display.
+    """
+    return container.format.name != "avi"
+
+
+def promised_end(
+    container: InputContainer, stream: VideoStream, fps: float, last: float, damaged: bool
+) -> float:
+    """The length in seconds that the header promises, where the file was cut off; else 0.
+
+    Args:
+        container: The file.
+        stream: Its pictures.
+        fps: Their frames per second.
+        last: Time of the last packet in seconds.
+        damaged: Whether a packet was broken.
+    """
+    promised = stream.frames / fps
+    # An edit list of an mp4 leaves frames out by intent: only a broken packet tells of a cut.
+    edited = "mp4" in container.format.name
+    return promised if damaged or (not edited and last + 1.5 / fps < promised) else 0.0
+
+
+def mean_rate(times: Sequence[float]) -> float:
     """Frames per second of sorted times; one frame alone counts as one second."""
-    span = times[-1] - times[0] if times else 0.0
+    span = times[-1] - times[0] if len(times) else 0.0
     return (len(times) - 1) / span if span else 1.0
 
 
@@ -255,7 +330,7 @@ class ImageFolder:
         ]
         self.frame_count = len(self._images)
         first = self._load(images[0])
-        self.width, self.height = first.width, first.height
+        self.width, self.height = _upright(first)
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Gives the frames of these indices, which ascend without repeats.

@@ -1,6 +1,6 @@
 """Frames of a clip as RGB pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,7 @@ import numpy as np
 from av.filter import Graph
 
 from hicmae.data.media.containers import check_segment
-from hicmae.data.media.sources import FrameSource, ImageFolder, VideoFile
+from hicmae.data.media.sources import FrameSource, ImageFolder, VideoFile, quarter_turns
 from hicmae.errors import ConfigError, DataError
 
 Region = tuple[int, int, int, int]
@@ -27,6 +27,8 @@ class VideoReader:
     Segments count frames from their own first frame: those with `start <= time < end`, the time
     being that of the container, or index / `folder_fps` in a folder of images.
 
+    Pictures come upright: where a telephone says how it was held, they are turned accordingly.
+
     A file is kept open until `close`; used as a context manager it closes by itself. Not to be
     shared between threads.
 
@@ -41,8 +43,6 @@ class VideoReader:
         frame_count: Frames in the segment, at least 1. A file that was cut off still counts the
             frames its header promises, so that reading the lost ones fails.
         fps: Mean frames per second of the clip.
-        width: Width of a frame in pixels.
-        height: Height of a frame in pixels.
 
     Raises:
         ConfigError: `folder_fps` is not positive.
@@ -70,12 +70,20 @@ class VideoReader:
         )
         self.frame_count = self._source.frame_count
         self.fps = self._source.fps
-        self.width = self._source.width
-        self.height = self._source.height
         if self.frame_count == 0:
             self.close()
             where = "" if start is None and end is None else f" between {start} s and {end} s"
             raise DataError(f"{path} has no video frame{where}; correct its row or take it out.")
+
+    @property
+    def width(self) -> int:
+        """Width of an upright frame in pixels."""
+        return self._source.width
+
+    @property
+    def height(self) -> int:
+        """Height of an upright frame in pixels."""
+        return self._source.height
 
     def read(
         self,
@@ -103,16 +111,9 @@ class VideoReader:
         """
         places: dict[int, list[int]] = {}
         for place, index in enumerate(indices):
-            if not 0 <= index < self.frame_count:
-                raise DataError(
-                    f"{self.path}: frame {index} was asked for, but the clip has frames 0 to "
-                    f"{self.frame_count - 1}."
-                )
             places.setdefault(index, []).append(place)
-        convert = _Converter(self.path, size, region)
         pictures: list[np.ndarray | None] = [None] * len(indices)
-        for index, frame in self._source.frames(sorted(places)):
-            picture = convert(frame)
+        for index, picture in self.pictures(sorted(places), size=size, region=region):
             for place in places[index]:
                 pictures[place] = picture
         kept = [picture for picture in pictures if picture is not None]
@@ -122,6 +123,36 @@ class VideoReader:
         if len({picture.shape for picture in kept}) > 1:
             raise DataError(f"{self.path} has frames of several sizes; give a size to read them.")
         return np.stack(kept)
+
+    def pictures(
+        self,
+        indices: Sequence[int],
+        *,
+        size: int | None = None,
+        region: Region | Side | None = None,
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Decodes some frames and gives them one by one, so that none needs to be held.
+
+        Args:
+            indices: Frames to give, 0 to `frame_count` - 1, ascending without repeats.
+            size: As for `read`.
+            region: As for `read`.
+
+        Yields:
+            Index and uint8 RGB picture (size, size, 3), or (height, width, 3) without `size`.
+
+        Raises:
+            DataError: As for `read`; frames may differ in size.
+        """
+        for index in indices:
+            if not 0 <= index < self.frame_count:
+                raise DataError(
+                    f"{self.path}: frame {index} was asked for, but the clip has frames 0 to "
+                    f"{self.frame_count - 1}."
+                )
+        convert = PictureConverter(str(self.path), size, region)
+        for index, frame in self._source.frames(indices):
+            yield index, convert(frame)
 
     def close(self) -> None:
         """Closes the file; reading afterwards is an error."""
@@ -148,26 +179,39 @@ def _region(region: Region | Side | None, width: int, height: int) -> Region:
     return (height - side) // 2, left, side, side
 
 
-class _Converter:
+class PictureConverter:
     """Cuts, scales and turns decoded frames into RGB in one pass of FFmpeg's filters.
 
     A graph belongs to one kind of picture and is built anew when that changes within a clip.
+
+    Args:
+        source: What the frames are of, for messages.
+        size: Side of the square pictures that are wanted; None keeps the pixels of the region.
+        region: As for `VideoReader.read`.
     """
 
-    def __init__(self, path: Path, size: int | None, region: Region | Side | None) -> None:
-        self._path = path
+    def __init__(
+        self, source: str, size: int | None = None, region: Region | Side | None = None
+    ) -> None:
+        self._source = source
         self._size = size
         self._region = region
-        self._kind: tuple[int, int, str, int, int] | None = None
+        self._kind: tuple[int, int, str, int, int, int] | None = None
         self._graph: Graph | None = None
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """The uint8 RGB picture of a frame, upright.
+
+        Raises:
+            DataError: The region lies outside the frame.
+        """
         kind = (
             frame.width,
             frame.height,
             frame.format.name,
             int(frame.colorspace),
             int(frame.color_range),
+            quarter_turns(frame),
         )
         if self._graph is None or kind != self._kind:
             self._graph, self._kind = self._build(frame), kind
@@ -177,17 +221,19 @@ class _Converter:
         return self._graph.vpull().to_ndarray()
 
     def _build(self, frame: av.VideoFrame) -> Graph:
-        region = _region(self._region, frame.width, frame.height)
-        top, left, height, width = region
+        turns = quarter_turns(frame)
+        width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+        region = _region(self._region, width, height)
+        top, left, rows, columns = region
         if (
             min(top, left) < 0
-            or min(height, width) < 1
-            or top + height > frame.height
-            or left + width > frame.width
+            or min(rows, columns) < 1
+            or top + rows > height
+            or left + columns > width
         ):
             raise DataError(
-                f"{self._path}: the region (top, left, height, width) = {region} does not lie "
-                f"within its {frame.height} x {frame.width} pixels (height x width)."
+                f"{self._source}: the region (top, left, height, width) = {region} does not lie "
+                f"within its {height} x {width} pixels (height x width)."
             )
         graph = Graph()
         if hasattr(graph, "threads"):  # PyAV 18; a pool of threads costs more than it gives here
@@ -199,8 +245,9 @@ class _Converter:
                 format=frame.format,
                 time_base=frame.time_base or Fraction(1, 1000),
             ),
-            graph.add("crop", f"{width}:{height}:{left}:{top}:exact=1"),
-            graph.add("scale", f"{self._size or width}:{self._size or height}:flags=bilinear"),
+            *(graph.add("transpose", "cclock") for _ in range(turns)),
+            graph.add("crop", f"{columns}:{rows}:{left}:{top}:exact=1"),
+            graph.add("scale", f"{self._size or columns}:{self._size or rows}:flags=bilinear"),
             graph.add("format", "rgb24"),
             graph.add("buffersink"),
         ).configure()

@@ -1,4 +1,4 @@
-"""From the faces of some frames to the landmarks of one person in all frames.
+"""From the faces of some frames to the landmarks of one person, or of each, in all frames.
 
 Faces that overlap from one look at the clip to the next are one person. The person who fits the
 policy best over the whole clip is taken, and nobody else while that person is in the clip. Another
@@ -87,12 +87,128 @@ def track_face(
         end = frame_count
         if index + 1 < len(stretches):
             end = (frames[stretch.looks[-1]] + frames[stretches[index + 1].looks[0]] + 1) // 2
-        times = np.array([frames[look] for look in stretch.looks])
-        points = np.stack([face.landmarks for face in stretch.faces])
-        landmarks[begin:end] = _smooth(_between(times, points, begin, end), smoothing)
+        landmarks[begin:end] = _smooth(_landmarks(stretch, frames, begin, end), smoothing)
         begin = end
     looks = [look for stretch in stretches for look in stretch.looks]
     return Track(landmarks, looks, len(stretches) - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Stay:
+    """A time without a longer break in which one person is in view.
+
+    Attributes:
+        begin: First frame in which the face was found.
+        end: The frame behind the last such frame.
+        landmarks: (`end` - `begin`, 5, 2) in every frame, in pixels.
+    """
+
+    begin: int
+    end: int
+    landmarks: Array
+
+
+def track_people(
+    detections: Sequence[Sequence[Face]],
+    frames: Sequence[int],
+    frame_count: int,
+    *,
+    most: int,
+    longest_gap: int,
+    smoothing: float = 0.0,
+) -> list[list[Stay]]:
+    """Follows everyone in a clip, each only while in view.
+
+    People are told apart by their place alone: whoever comes back to about the same place at about
+    the same size counts as the one who left it, and after a cut or a jump elsewhere there is
+    someone new. Who is seen at fewer than 3 looks in a row is a chance find, unless there is
+    nobody else.
+
+    Args:
+        detections: Faces found at each look.
+        frames: The frame of each look, ascending.
+        frame_count: Frames of the clip.
+        most: How many people are followed, those who are seen largest and longest first.
+        longest_gap: Frames for which a face may be lost, in the midst of a stay and at the ends of
+            the clip, without the person being out of view.
+        smoothing: Standard deviation, in frames, of the Gaussian that landmarks are smoothed with.
+
+    Returns:
+        The stays of each person in order of time; nobody if no face was found.
+    """
+    chains = sorted(_link(detections), key=_size_and_time, reverse=True)
+    people = [_parts(person, frames, longest_gap) for person in _people(chains)]
+    lasting = [[part for part in parts if len(part.looks) >= _SHORTEST] for parts in people]
+    people = [parts for parts in lasting if parts] or people
+    people.sort(key=lambda parts: sum(map(_size_and_time, parts)), reverse=True)
+    return [_stays(parts, frames, frame_count, longest_gap, smoothing) for parts in people[:most]]
+
+
+def _size_and_time(chain: _Chain) -> float:
+    return sum(face.side for face in chain.faces)
+
+
+def _people(chains: Sequence[_Chain]) -> list[_Chain]:
+    """Joins chains that are in the same place one after the other; the best chains come first."""
+    people: list[list[_Chain]] = []
+    for chain in chains:
+        for person in people:
+            if not any(chain.overlaps_in_time(other) for other in person) and _has_place(
+                person, chain
+            ):
+                person.append(chain)
+                person.sort(key=lambda item: item.looks[0])
+                break
+        else:
+            people.append([chain])
+    return [
+        _Chain([look for c in person for look in c.looks], [f for c in person for f in c.faces])
+        for person in people
+    ]
+
+
+def _has_place(person: Sequence[_Chain], chain: _Chain) -> bool:
+    before = [other for other in person if other.looks[-1] < chain.looks[0]]
+    after = [other for other in person if other.looks[0] > chain.looks[-1]]
+    return bool(before and _same_place(before[-1].faces[-1], chain.faces[0])) or bool(
+        after and _same_place(chain.faces[-1], after[0].faces[0])
+    )
+
+
+def _parts(chain: _Chain, frames: Sequence[int], longest_gap: int) -> list[_Chain]:
+    """A chain, broken where the face was lost for long."""
+    parts = [_Chain([], [])]
+    for look, found in zip(chain.looks, chain.faces, strict=True):
+        if parts[-1].looks and frames[look] - frames[parts[-1].looks[-1]] > longest_gap:
+            parts.append(_Chain([], []))
+        parts[-1].looks.append(look)
+        parts[-1].faces.append(found)
+    return parts
+
+
+def _stays(
+    parts: Sequence[_Chain],
+    frames: Sequence[int],
+    frame_count: int,
+    longest_gap: int,
+    smoothing: float,
+) -> list[Stay]:
+    stays = []
+    for part in parts:
+        begin, end = frames[part.looks[0]], frames[part.looks[-1]] + 1
+        if part is parts[0] and begin <= longest_gap:
+            begin = 0
+        if part is parts[-1] and frame_count - end <= longest_gap:
+            end = frame_count
+        landmarks = _landmarks(part, frames, begin, end)
+        stays.append(Stay(begin, end, _smooth(landmarks, smoothing)))
+    return stays
+
+
+def _landmarks(chain: _Chain, frames: Sequence[int], begin: int, end: int) -> Array:
+    """Landmarks of every frame from `begin` to `end` - 1."""
+    times = np.array([frames[look] for look in chain.looks])
+    return _between(times, np.stack([face.landmarks for face in chain.faces]), begin, end)
 
 
 def _in_half(faces: Sequence[Face], picture: tuple[int, int], policy: FacePolicy) -> list[Face]:
@@ -139,7 +255,7 @@ def _weight(chain: _Chain, picture: tuple[int, int], policy: FacePolicy) -> floa
         middle = np.array(picture) / 2
         reach = float(np.linalg.norm(middle))
         return sum(1 - float(np.linalg.norm(face.centre - middle)) / reach for face in chain.faces)
-    return sum(face.side for face in chain.faces)
+    return _size_and_time(chain)
 
 
 def _followed(chains: list[_Chain]) -> list[_Chain]:

@@ -17,9 +17,10 @@ from fakes.voxceleb2 import BROKEN, write_voxceleb2
 from fakes.werewolf_xl import write_werewolf_xl
 from tiny import ARCHITECTURE
 
-from hicmae.cli import dispatch, run
+from hicmae.cli import dispatch
 from hicmae.configs import config_names
 from hicmae.data.manifest import read_manifest
+from hicmae.training import run
 
 
 def write_ravdess_of_every_fold(root):

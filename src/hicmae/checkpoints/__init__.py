@@ -2,7 +2,7 @@
 
 from hicmae.checkpoints.description import InputSettings, ModelDescription
 from hicmae.checkpoints.models import load_recognition_model
-from hicmae.checkpoints.names import our_name
+from hicmae.checkpoints.names import our_name, their_name
 from hicmae.checkpoints.reading import LoadReport, load_pretrained, read_weights
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "load_recognition_model",
     "our_name",
     "read_weights",
+    "their_name",
 ]

@@ -15,6 +15,7 @@ from hicmae.checkpoints.reading import (
     read_safetensors,
     read_torch,
 )
+from hicmae.checkpoints.shapes import check_match
 from hicmae.errors import CheckpointError
 from hicmae.models import RecognitionModel
 
@@ -35,6 +36,7 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
     """
     path = Path(path)
     description, weights = described_weights(path)
+    check_match(description, weights, path, decoders=False)
     model = RecognitionModel(
         description.architecture,
         len(description.outputs),
@@ -42,32 +44,24 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
         feature_fusion=description.feature_fusion,
     )
     own = model.state_dict()
-    # Pre-training knows neither a head nor weights of layers: all layers count alike.
-    fresh = ("head", "video_layer_weights", "audio_layer_weights")
-    optional = fresh if description.kind == "pretraining" else ()
-    for name, tensor in own.items():
-        if name not in weights and not name.startswith(optional):
-            raise CheckpointError(
-                f"{path} lacks the tensor {name}, which its description asks for."
-            )
-        if name in weights and weights[name].shape != tensor.shape:
-            raise CheckpointError(
-                f"{path}: {name} is {tuple(weights[name].shape)}, but by its description "
-                f"{tuple(tensor.shape)}."
-            )
     model.load_state_dict({n: t for n, t in weights.items() if n in own}, strict=False)
     return model.eval(), description
 
 
-def described_weights(path: Path) -> tuple[ModelDescription, dict[str, Tensor]]:
+def described_weights(
+    path: Path, content: Any = None
+) -> tuple[ModelDescription, dict[str, Tensor]]:
     """The description of a model and its weights under our names.
 
     Args:
         path: As for `load_recognition_model`.
+        content: Content of the file, if it was read before.
 
     Raises:
         CheckpointError: The path holds no model that describes itself.
     """
+    if is_safetensors(path) and describes_itself(path, None):
+        path = path.parent
     if path.is_dir():
         config = path / CONFIG
         if not config.is_file():
@@ -75,16 +69,34 @@ def described_weights(path: Path) -> tuple[ModelDescription, dict[str, Tensor]]:
                 f"{path} has no {CONFIG}: give a folder that `hicmae convert` wrote, or a "
                 "checkpoint file."
             )
-        description = ModelDescription.from_json(config.read_text(encoding="utf-8"), config)
-        content: Any = read_safetensors(path / WEIGHTS)
-    elif is_safetensors(path):
-        return described_weights(path.parent)
+        description = ModelDescription.from_json(_text(config), config)
+        content = read_safetensors(path / WEIGHTS)
     else:
-        content = read_torch(path)
-        if not isinstance(content, dict) or "state_dict" not in content:
+        if content is None:
+            content = read_safetensors(path) if is_safetensors(path) else read_torch(path)
+        if not describes_itself(path, content):
             raise CheckpointError(
                 f"{path} does not say what model it is of: turn it into a folder that does with "
                 f"`hicmae convert {path} FOLDER`."
             )
         description = ModelDescription.of_run(content, path)
     return description, our_weights(content, path)
+
+
+def describes_itself(path: Path, content: Any) -> bool:
+    """Whether a model is a run's checkpoint or a shared folder, and no mere table of tensors.
+
+    Args:
+        path: File or folder.
+        content: What `read_torch` gave of it; None for others.
+    """
+    if is_safetensors(path) and path.is_file():
+        return path.name == WEIGHTS and (path.parent / CONFIG).is_file()
+    return path.is_dir() or (isinstance(content, dict) and "state_dict" in content)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is no text: fetch the folder of the model again.") from error

@@ -44,3 +44,15 @@ def our_name(name: str) -> str:
     for theirs, ours in _LAYER_NAMES:
         name = name.replace(theirs, ours)
     return name
+
+
+def their_name(name: str) -> str:
+    """The name that a parameter of ours has in the public implementation; undoes `our_name`."""
+    # Here the longer of our prefixes must come first, which is another order of the rows.
+    for theirs, ours in sorted(_MODULE_NAMES, key=lambda row: -len(row[1])):
+        if name.startswith(ours):
+            name = theirs + name.removeprefix(ours)
+            break
+    for theirs, ours in _LAYER_NAMES:
+        name = name.replace(ours, theirs)
+    return name

@@ -7,6 +7,7 @@ Nothing is unpickled beyond tensors and plain containers.
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,16 +81,32 @@ def our_weights(content: Any, path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: There are no weights in a known form.
     """
-    state = raw_weights(content, path)
+    return flat_embeddings(ours_by_name(raw_weights(content, path), path))
+
+
+def ours_by_name(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Tensors of a file under our parameter names.
+
+    Raises:
+        CheckpointError: Two names of the file stand for one parameter.
+    """
+    ours = {our_name(name): tensor for name, tensor in state.items()}
+    if len(ours) < len(state):
+        raise CheckpointError(
+            f"{path} holds a parameter twice, under our name and under that of the public "
+            "implementation: take out one of them."
+        )
+    return ours
+
+
+def flat_embeddings(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights, with patch embeddings that are convolutions as (C, values of a patch)."""
     return {
-        name: _flat(tensor) if name.endswith("embedding.projection.weight") else tensor
-        for name, tensor in ((our_name(name), tensor) for name, tensor in state.items())
+        name: tensor.flatten(1)
+        if name.endswith("embedding.projection.weight") and tensor.ndim > 1
+        else tensor
+        for name, tensor in weights.items()
     }
-
-
-def _flat(embedding: Tensor) -> Tensor:
-    """The weight of a patch embedding, which may be a convolution's, as (C, values of a patch)."""
-    return embedding.flatten(1) if embedding.ndim > 1 else embedding
 
 
 def load_pretrained(model: nn.Module, path: str | Path) -> LoadReport:
@@ -172,7 +189,9 @@ def read_torch(path: Path) -> Any:
     """
     _require_file(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # The public implementation keeps its command line beside the weights, as plain values.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds objects other than tensors, or is damaged; it is not loaded, since "
@@ -209,7 +228,19 @@ def raw_weights(content: Any, path: Path) -> dict[str, Tensor]:
             f"{path} is no checkpoint of a known format: it needs a 'state_dict' (Lightning), a "
             f"'model' (public implementation) or tensors by name."
         )
+    for name, tensor in content.items():
+        _require_values(name, tensor, path)
     return content
+
+
+def _require_values(name: str, tensor: Tensor, path: Path) -> None:
+    """Raises for a tensor that is larger than what the file holds of it."""
+    size = tensor.numel() * tensor.element_size()
+    dense = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    if not dense or size > tensor.untyped_storage().nbytes():
+        raise CheckpointError(
+            f"{path} does not hold all values of {name}: save plain, contiguous tensors."
+        )
 
 
 def _require_file(path: Path) -> None:

@@ -2,11 +2,19 @@
 
 from hicmae.models.layers import Mask
 from hicmae.models.pretraining import HiCMAE, PretrainingOutput
-from hicmae.models.recognition import Features, Modality, RecognitionModel
+from hicmae.models.recognition import (
+    ACTIVATIONS,
+    Activation,
+    Features,
+    Modality,
+    RecognitionModel,
+)
 from hicmae.models.sizes import SIZES, Architecture, FusionOrder, Size, named_changes
 
 __all__ = [
+    "ACTIVATIONS",
     "SIZES",
+    "Activation",
     "Architecture",
     "Features",
     "FusionOrder",

@@ -107,7 +107,7 @@ class Encoder(nn.Module):
             The last layer's tokens (B, M, C) and those of each tapped layer, all normalised by the
             encoder's final norm.
         """
-        positions = self.positions.expand(len(inputs), -1, -1)  # type: ignore[operator]
+        positions = self.positions.expand(inputs.shape[0], -1, -1)  # type: ignore[operator]
         if visible is not None:
             positions = gather_tokens(positions, visible)
         tokens = self.embedding(inputs, visible) + positions  # (B, M, C)

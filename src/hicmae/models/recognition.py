@@ -14,6 +14,15 @@ from hicmae.models.layers import NORM_EPSILON, initialise
 from hicmae.models.sizes import Architecture
 
 Modality = Literal["audio_visual", "audio", "video"]
+Activation = Literal["none", "sigmoid", "relu", "tanh"]
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "none": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+}
+"""What regressed values go through."""
 
 
 class Features(NamedTuple):

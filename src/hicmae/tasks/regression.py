@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from hicmae.models import ACTIVATIONS, Activation
 from hicmae.objectives.regression import REGRESSION_LOSSES, RegressionLoss
 from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.metrics import RegressionMetrics
 from hicmae.tasks.recognition import RecognitionTask, as_floats, require_targets
-
-_ACTIVATIONS = {
-    "none": nn.Identity,
-    "sigmoid": nn.Sigmoid,
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-}
 
 
 class RegressionTask(RecognitionTask[RegressionMetrics]):
@@ -39,14 +33,14 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
         target_names: list[str],
         *,
         loss: RegressionLoss = "mse",
-        activation: Literal["none", "sigmoid", "relu", "tanh"] = "none",
+        activation: Activation = "none",
         **recognition: Any,
     ) -> None:
         super().__init__(target_names, **recognition)
         self.save_hyperparameters()
         self.target_names = list(target_names)
         self.criterion = REGRESSION_LOSSES[loss]
-        self.activation = _ACTIVATIONS[activation]()
+        self.activation = ACTIVATIONS[activation]()
         self.validation_metrics = RegressionMetrics(len(target_names))
         self.test_metrics = RegressionMetrics(len(target_names))
 

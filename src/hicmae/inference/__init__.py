@@ -1,0 +1,1 @@
+"""Trained models on anyone's own clips: emotions over time, and features."""

@@ -1,0 +1,471 @@
+"""From anyone's clips to emotions over time, and to features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hicmae.checkpoints.description import Kind, ModelDescription
+from hicmae.data.media import SAMPLE_RATE
+from hicmae.data.preprocessing import BatchPreprocessor
+from hicmae.errors import CheckpointError, ConfigError, DataError
+from hicmae.inference.hub import HubModel
+from hicmae.inference.people import (
+    Faces,
+    PersonTrack,
+    Progress,
+    box_track,
+    find_people,
+    whole_picture,
+)
+from hicmae.inference.recording import (
+    NOMINAL_FPS,
+    FileRecording,
+    Recording,
+    clips_of_folder,
+    is_media_folder,
+)
+from hicmae.inference.results import Embedding, Person, Recognition
+from hicmae.inference.windows import InputWindow, frame_step, read_windows
+from hicmae.models import RecognitionModel
+from hicmae.preparation.faces.crop import FaceOptions
+
+Clip = str | Path | Recording
+Use = Literal["both", "audio", "video"]
+
+_SEARCH_SHARE = 0.5  # of the progress told, for finding faces
+
+Result = TypeVar("Result")
+Floats = npt.NDArray[np.float32]
+
+
+class EmotionRecognizer(HubModel):
+    """Recognises emotions in clips of any length, of one person or several.
+
+    A clip is read in windows as long as those that the model was trained on, one after the other;
+    memory does not grow with its length but for some bytes a frame. The score of a person over the
+    whole clip is the mean over windows. A window's sound is what is heard from its first frame to
+    one step of the model behind its last; in a window that begins behind the end of the sound
+    there is silence, which is logged once.
+
+    With `faces="crop"` the face of each person is found, followed and cut out as `hicmae data
+    faces` does for training. With `faces="none"` the centre square of the picture is taken, as
+    `hicmae predict` takes it: a clip of exactly one window then gives the same scores as there with
+    `--data.audio_by time`.
+
+    Args:
+        model: The model.
+        description: What it is.
+        faces: "crop" looks for faces; "none" takes clips that are face crops already.
+        device: "cpu", "cuda", "mps", or "auto" for the best there is.
+        batch_size: Windows the model sees at once.
+        hop: Seconds between the beginnings of two windows; None is half a window.
+        detector: "mtcnn" or the path of a class; see `FaceOptions`.
+        most_people: How many people of a clip are followed, the main ones first.
+
+    Attributes:
+        model: The model, in evaluation mode, on the device.
+        description: What it is.
+
+    Raises:
+        ConfigError: An option is out of its range, or the device is not there.
+    """
+
+    def __init__(
+        self,
+        model: RecognitionModel,
+        description: ModelDescription,
+        *,
+        faces: Faces = "crop",
+        device: str = "cpu",
+        batch_size: int = 8,
+        hop: float | None = None,
+        detector: str = "mtcnn",
+        most_people: int = 4,
+    ) -> None:
+        if faces not in get_args(Faces):
+            raise ConfigError(f"faces is '{faces}': choose {' or '.join(get_args(Faces))}.")
+        for name, value in (("batch_size", batch_size), ("most_people", most_people)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; give 1 or more.")
+        if hop is not None and not 0 < hop < float("inf"):
+            raise ConfigError(f"hop is {hop}; give a positive number of seconds.")
+        self.device = _device(device)
+        self.model = model.eval().to(self.device)
+        self.description = description
+        self._scoring = description.scoring()
+        self.faces: Faces = faces
+        self.batch_size = batch_size
+        self.hop = hop
+        self.most_people = most_people
+        self.face_options = FaceOptions(detector=detector)
+        shape = description.architecture
+        self.preprocessor = BatchPreprocessor(
+            image_size=shape.image_size,
+            audio_frames=shape.audio_frames,
+            mel_bins=shape.mel_bins,
+            crop_pct=description.inputs.crop_pct,
+        ).to(self.device)
+
+    @property
+    def kind(self) -> Kind:
+        """What the outputs are: "classification", "regression" or, without any, "pretraining"."""
+        return self.description.kind
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the classes or of the regressed values (O)."""
+        return self.description.outputs
+
+    # A path may be a clip or a folder of clips, which only the disk can tell.
+    @overload
+    def recognize(
+        self, clip: Recording, *, use: Use = ..., progress: Progress | None = ...
+    ) -> Recognition: ...
+    @overload
+    def recognize(  # type: ignore[overload-overlap]  # a str is a sequence of str, too
+        self, clip: str | Path, *, use: Use = ..., progress: Progress | None = ...
+    ) -> Recognition | Any: ...
+    @overload
+    def recognize(
+        self, clip: Sequence[Clip], *, use: Use = ..., progress: Progress | None = ...
+    ) -> list[Recognition]: ...
+    def recognize(
+        self,
+        clip: Clip | Sequence[Clip],
+        *,
+        use: Use = "both",
+        progress: Progress | None = None,
+    ) -> Recognition | list[Recognition]:
+        """Recognises the emotions in a clip, or in several.
+
+        Args:
+            clip: A video or sound file, a folder of images, a `Recording`, a list of those, or a
+                folder of media files.
+            use: "audio" gives an audio-visual model the sound and no pictures, "video" the pictures
+                and silence: a probe of what each tells this model, not another model.
+            progress: Is told what share is done, from 0 to 1.
+
+        Returns:
+            What was recognised; a list for a list or a folder of media files, in its order.
+
+        Raises:
+            CheckpointError: The model was only pre-trained.
+            ConfigError: The model does not read what `use` names.
+            DataError: A clip cannot be read, shows no face, or lacks the sound or the pictures that
+                the model reads.
+        """
+        if self.kind == "pretraining":
+            raise CheckpointError(
+                "The model was only pre-trained and has no trained head to recognise with: "
+                "fine-tune it, or take its features with embed."
+            )
+        found = self._each(clip, lambda one, told: self._recognize(one, use, told), progress)
+        return found[0] if _is_one(clip) else found
+
+    def embed(
+        self,
+        clip: Clip | Sequence[Clip],
+        *,
+        use: Use = "both",
+        progress: Progress | None = None,
+    ) -> list[Embedding]:
+        """Gives the features of every person in a clip, or in several.
+
+        Args:
+            clip: As for `recognize`.
+            use: As for `recognize`.
+            progress: As for `recognize`.
+
+        Returns:
+            Features of every person, clip by clip, the main person of a clip first.
+
+        Raises:
+            ConfigError: As for `recognize`.
+            DataError: As for `recognize`.
+        """
+        found = self._each(clip, lambda one, told: self._embed(one, use, told), progress)
+        return [embedding for embeddings in found for embedding in embeddings]
+
+    def windows(
+        self, recording: Recording, *, use: Use = "both", progress: Progress | None = None
+    ) -> tuple[list[PersonTrack], Iterator[InputWindow]]:
+        """Finds the people of a clip, and reads what the model sees and hears of them.
+
+        Args:
+            recording: The clip.
+            use: As for `recognize`; what is not used is not read.
+            progress: Is told what share of the search for faces is done.
+
+        Returns:
+            The people, the main one first, and their windows in order of time, which are read as
+            they are asked for.
+
+        Raises:
+            ConfigError: As for `recognize`.
+            DataError: As for `recognize`; pictures and sound are read later.
+        """
+        sees, hears = self._senses(recording, use)
+        if sees and self.faces == "crop":
+            people = find_people(
+                recording, self.face_options, most=self.most_people, progress=progress
+            )
+        else:
+            people = whole_picture(recording)
+        inputs, num_frames = self.description.inputs, self.description.architecture.num_frames
+        step = frame_step(inputs.stride, recording.fps)
+        hop = num_frames * step / 2 if self.hop is None else self.hop * recording.fps
+        return people, read_windows(
+            recording,
+            people,
+            num_frames=num_frames,
+            step=step,
+            hop=max(round(hop), 1),
+            size=inputs.frame_size,
+            sees=sees,
+            hears=hears,
+        )
+
+    def preprocess(self, windows: Sequence[InputWindow]) -> tuple[Tensor, Tensor]:
+        """Turns windows into what the model reads, on the device.
+
+        Args:
+            windows: B windows, at least 1.
+
+        Returns:
+            Normalised frames (B, 3, T, S, S) and spectrograms (B, 1, F, M).
+        """
+        lengths = [len(window.waveform) for window in windows]
+        waveforms = np.zeros((len(windows), 1, max(lengths)), np.float32)
+        for row, window in enumerate(windows):
+            waveforms[row, 0, : len(window.waveform)] = window.waveform
+        frames = np.stack([window.frames for window in windows])[:, None]
+        batch = {
+            "frames": torch.from_numpy(frames).to(self.device),
+            "waveform": torch.from_numpy(waveforms).to(self.device),
+            "waveform_length": torch.tensor(lengths, device=self.device)[:, None],
+        }
+        with torch.inference_mode():
+            batch = self.preprocessor(batch)
+        return batch["video"][:, 0], batch["audio"][:, 0]
+
+    def score(self, video: Tensor, audio: Tensor, use: Use = "both") -> Floats:
+        """Runs the model.
+
+        Args:
+            video: From `preprocess`, (B, 3, T, S, S).
+            audio: From `preprocess`, (B, 1, F, M).
+            use: As for `recognize`: "audio" takes grey pictures in place of `video`, "video"
+                silence in place of `audio`.
+
+        Returns:
+            float32 (B, O): probabilities of the classes, or values of the targets.
+        """
+        with torch.inference_mode():
+            outputs = self.model(*self._probed(video, audio, use)).float()
+            scores: Tensor = self._scoring(outputs)
+        return scores.cpu().numpy()
+
+    def _recognize(self, recording: Recording, use: Use, progress: Progress | None) -> Recognition:
+        table = self._read(
+            recording, use, progress, lambda video, audio: [self.score(video, audio, use)]
+        )
+        kept = self.description.inputs.crop_pct
+        return Recognition(
+            source=recording.source,
+            kind=self.kind,
+            outputs=self.outputs,
+            duration=recording.duration,
+            people=tuple(_person(track, recording, table, kept) for track in table.people),
+        )
+
+    def _embed(self, recording: Recording, use: Use, progress: Progress | None) -> list[Embedding]:
+        def features(video: Tensor, audio: Tensor) -> list[Floats]:
+            with torch.inference_mode():
+                found = self.model.all_features(*self._probed(video, audio, use))
+            return [part.float().cpu().numpy() for part in found if part is not None]
+
+        table = self._read(recording, use, progress, features)
+        sees, hears = self.model.video_encoder is not None, self.model.audio_encoder is not None
+        embeddings = []
+        for person in table.people:
+            times, (joint, *layers) = table.of(person.number)
+            embeddings.append(
+                Embedding(
+                    source=recording.source,
+                    person=person.number,
+                    window_times=times,
+                    joint=joint,
+                    video_layers=layers[0] if sees else None,
+                    audio_layers=layers[-1] if hears else None,
+                )
+            )
+        return embeddings
+
+    def _read(
+        self,
+        recording: Recording,
+        use: Use,
+        progress: Progress | None,
+        compute: Callable[[Tensor, Tensor], list[Floats]],
+    ) -> _Table:
+        """What the model computes of every window of a clip."""
+        tell = progress or _tell_nobody
+        people, windows = self.windows(
+            recording, use=use, progress=lambda share: tell(_SEARCH_SHARE * share)
+        )
+        searched = _SEARCH_SHARE if people[0].faces is not None else 0.0
+        numbers: list[int] = []
+        times: list[tuple[float, float]] = []
+        parts: list[list[Floats]] = []
+        while batch := list(islice(windows, self.batch_size)):
+            parts.append(compute(*self.preprocess(batch)))
+            numbers += [window.person for window in batch]
+            times += [(window.start, window.end) for window in batch]
+            reached = max(end for _, end in times) / recording.duration
+            tell(searched + (1 - searched) * min(reached, 1.0))
+        tell(1.0)
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return _Table(people, np.array(numbers), np.array(times, np.float32), columns)
+
+    def _probed(self, video: Tensor, audio: Tensor, use: Use) -> tuple[Tensor, Tensor]:
+        if use == "audio":
+            video = torch.zeros_like(video)
+        elif use == "video":
+            inputs, shape = self.description.inputs, self.description.architecture
+            seconds = shape.num_frames * inputs.stride / NOMINAL_FPS
+            silence = torch.zeros(1, round(seconds * SAMPLE_RATE), device=self.device)
+            length = torch.tensor([silence.shape[1]], device=self.device)
+            audio = self.preprocessor.filter_bank(silence, length).expand_as(audio)
+        return video, audio
+
+    def _senses(self, recording: Recording, use: Use) -> tuple[bool, bool]:
+        """Whether the model sees and hears the clip."""
+        modality, source = self.description.modality, recording.source
+        if use not in get_args(Use):
+            raise ConfigError(f"use is '{use}': choose {', '.join(get_args(Use))}.")
+        if use != "both" and modality not in {"audio_visual", use}:
+            raise ConfigError(
+                f"use is '{use}', but this model reads {modality} alone: leave use at 'both'."
+            )
+        sees = modality != "audio" and use != "audio"
+        hears = modality != "video" and use != "video"
+        if hears and not recording.has_sound:
+            silent = modality == "audio_visual" and recording.has_video
+            option = ", or take the pictures alone with use='video' (--use video)" if silent else ""
+            raise DataError(
+                f"{source} has no sound, which this model reads: give a clip with sound{option}."
+            )
+        if sees and not recording.has_video:
+            blind = modality == "audio_visual"
+            option = ", or take the sound alone with use='audio' (--use audio)" if blind else ""
+            raise DataError(
+                f"{source} has no pictures, which this model reads: give a video{option}."
+            )
+        return sees, hears
+
+    def _each(
+        self,
+        clip: Clip | Sequence[Clip],
+        work: Callable[[Recording, Progress | None], Result],
+        progress: Progress | None,
+    ) -> list[Result]:
+        """Works on every clip, opening one at a time."""
+        openers = self._openers(clip)
+        results = []
+        for number, opened in enumerate(openers):
+            told = None if progress is None else _part_of(progress, number, len(openers))
+            results.append(work(opened(), told))
+        return results
+
+    def _openers(self, clip: Clip | Sequence[Clip]) -> list[Callable[[], Recording]]:
+        if isinstance(clip, Recording):
+            return [lambda: clip]
+        if not isinstance(clip, str | Path):
+            return [opener for one in clip for opener in self._openers(one)]
+        path = Path(clip).expanduser()
+        if not is_media_folder(path):
+            return [partial(FileRecording, clip)]
+        hears_alone = self.description.modality == "audio"
+        files = clips_of_folder(path, sounds_alone=hears_alone)
+        return [partial(FileRecording, video, sound=sound) for video, sound in files]
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """What was computed of the windows of a clip.
+
+    Attributes:
+        people: Who is in view.
+        numbers: Whose each window is (W,).
+        times: Start and end of each window (W, 2).
+        columns: What was computed, each (W, ...).
+    """
+
+    people: list[PersonTrack]
+    numbers: npt.NDArray[np.int64]
+    times: Floats
+    columns: list[Floats]
+
+    def of(self, number: int) -> tuple[Floats, list[Floats]]:
+        """Times and columns of the windows of one person."""
+        own = self.numbers == number
+        return self.times[own], [column[own] for column in self.columns]
+
+
+def _person(track: PersonTrack, recording: Recording, table: _Table, kept: float) -> Person:
+    times, (scores,) = table.of(track.number)
+    box_times, boxes = box_track(track, recording, kept)
+    return Person(
+        number=track.number,
+        start=recording.time_of(track.stays[0][0]),
+        end=recording.time_of(track.stays[-1][1]),
+        scores=scores.mean(axis=0),
+        window_times=times,
+        window_scores=scores,
+        box_times=box_times,
+        boxes=boxes,
+    )
+
+
+def _is_one(clip: Clip | Sequence[Clip]) -> bool:
+    if isinstance(clip, str | Path):
+        return not is_media_folder(Path(clip).expanduser())
+    return isinstance(clip, Recording)
+
+
+def _tell_nobody(_share: float) -> None:
+    """Takes what nobody asked for."""
+
+
+def _part_of(progress: Progress, number: int, count: int) -> Progress:
+    return lambda share: progress((number + share) / count)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = (
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"device '{name}' cannot be used here ({str(error).splitlines()[0]}): choose cpu, "
+            "cuda, mps or auto."
+        ) from error
+    return device

@@ -1,0 +1,136 @@
+"""What a recogniser tells of a clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hicmae.checkpoints.description import Kind
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Person:
+    """One person of a clip, or the whole picture where no faces are looked for.
+
+    Attributes:
+        number: 1 for the person who is seen largest and longest, and so on.
+        start: When the person comes into view, in seconds.
+        end: When the person leaves, in seconds.
+        scores: Probabilities of the classes or values of the targets, the mean over windows (O,).
+        window_times: Start and end of every window in seconds (W, 2), in order.
+        window_scores: Scores of every window (W, O).
+        box_times: Time of every frame that has a box, in seconds (N,).
+        boxes: What the model saw of these frames, as left, top, width and height in pixels of the
+            picture (N, 4); none where no faces are looked for. A tilted face has the upright square
+            around its crop.
+    """
+
+    number: int
+    start: float
+    end: float
+    scores: Floats
+    window_times: Floats
+    window_scores: Floats
+    box_times: Floats
+    boxes: Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recognition:
+    """The emotions of the people in a clip.
+
+    Attributes:
+        source: The clip, as it was given.
+        kind: "classification" or "regression".
+        outputs: Names of the classes or of the targets (O).
+        duration: Length of the clip in seconds.
+        people: Who is in view, the main person first; never empty.
+    """
+
+    source: str
+    kind: Kind
+    outputs: tuple[str, ...]
+    duration: float
+    people: tuple[Person, ...]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Scores of the main person over the whole clip, by name."""
+        return self.scores_of(self.people[0])
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable class of the main person; None for regression."""
+        if self.kind != "classification":
+            return None
+        return self.outputs[int(np.argmax(self.people[0].scores))]
+
+    def scores_of(self, person: Person) -> dict[str, float]:
+        """Scores of a person over the whole clip, by name."""
+        return dict(zip(self.outputs, map(float, person.scores), strict=True))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for every person and window: source, person, start, end, then the outputs."""
+        rows = [
+            {"source": self.source, "person": person.number, "start": start, "end": end}
+            | dict(zip(self.outputs, scores, strict=True))
+            for person in self.people
+            for (start, end), scores in zip(
+                person.window_times.tolist(), person.window_scores.tolist(), strict=True
+            )
+        ]
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "source": self.source,
+            "kind": self.kind,
+            "duration": self.duration,
+            "people": [
+                {
+                    "person": person.number,
+                    "start": person.start,
+                    "end": person.end,
+                    "scores": self.scores_of(person),
+                    "windows": [
+                        {"start": start, "end": end}
+                        | {"scores": dict(zip(self.outputs, scores, strict=True))}
+                        for (start, end), scores in zip(
+                            person.window_times.tolist(),
+                            person.window_scores.tolist(),
+                            strict=True,
+                        )
+                    ],
+                }
+                for person in self.people
+            ],
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Embedding:
+    """Features of one person of a clip; see `hicmae.models.Features` for what they are.
+
+    Attributes:
+        source: The clip, as it was given.
+        person: Number of the person, as in `Recognition`.
+        window_times: Start and end of every window in seconds (W, 2).
+        joint: What the head reads: hierarchical video, hierarchical audio, fused video and fused
+            audio side by side, normalised (W, 4 · C), or the feature of the one modality (W, C).
+        video_layers: Mean token of every layer of the video encoder (W, L, C), or None.
+        audio_layers: Mean token of every layer of the audio encoder (W, L, C), or None.
+    """
+
+    source: str
+    person: int
+    window_times: Floats
+    joint: Floats
+    video_layers: Floats | None
+    audio_layers: Floats | None

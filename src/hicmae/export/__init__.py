@@ -1,0 +1,1 @@
+"""`hicmae export`: a model as one file that runs without this project."""

@@ -1,0 +1,233 @@
+"""From an uploaded clip to all that the page tells of it, in one passage through the clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hicmae.checkpoints.description import Kind
+from hicmae.errors import DataError
+from hicmae.inference.attention import attention_rollout
+from hicmae.inference.people import Progress
+from hicmae.inference.recognizer import EmotionRecognizer, Use
+from hicmae.inference.recording import FileRecording
+from hicmae.inference.results import Floats
+from hicmae.inference.windows import InputWindow
+from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
+
+_SEARCH_SHARE = 0.5  # of the progress told, for finding faces
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which clips are taken.
+
+    Attributes:
+        max_seconds: Their greatest length.
+        max_megabytes: Their greatest size, which is watched while they are uploaded.
+    """
+
+    max_seconds: float = 60.0
+    max_megabytes: float = 100.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Moment:
+    """The window of a person that is looked at closely.
+
+    Attributes:
+        start: Start in seconds.
+        end: End in seconds.
+        frames: What the model saw, after its cropping and resizing, uint8 RGB (T, S, S, 3).
+        spectrogram: What it heard, normalised (F, M), time before frequency.
+        heard: Rows of the spectrogram that are sound; the others fill it up.
+        scores: Scores (O,) of both modalities and, of a model that reads both, of each alone.
+        video_map: Where the model looks (T', H', W'), or None if it does not see.
+        audio_map: Where the model listens (T', F'), or None if it does not hear.
+    """
+
+    start: float
+    end: float
+    frames: npt.NDArray[np.uint8]
+    spectrogram: Floats
+    heard: int
+    scores: dict[Use, Floats]
+    video_map: Tensor | None
+    audio_map: Tensor | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PersonAnswer:
+    """What is told of one person.
+
+    Attributes:
+        number: 1 for the main person.
+        scores: Mean over the windows (O,).
+        window_times: Start and end of every window in seconds (W, 2).
+        window_scores: Scores of every window (W, O).
+        moment: The window in which the main emotion is most probable, or, for regression, whose
+            values are farthest from their mean.
+    """
+
+    number: int
+    scores: Floats
+    window_times: Floats
+    window_scores: Floats
+    moment: Moment
+
+    @property
+    def start(self) -> float:
+        """When the person is first looked at, in seconds."""
+        return float(self.window_times[:, 0].min())
+
+    @property
+    def end(self) -> float:
+        """When the person is last looked at, in seconds."""
+        return float(self.window_times[:, 1].max())
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Answer:
+    """What is told of a clip.
+
+    Attributes:
+        name: Name of the file.
+        kind: "classification" or "regression".
+        outputs: Names of the classes or of the targets (O).
+        duration: Length in seconds.
+        crops_faces: Whether the model sees faces rather than the whole picture.
+        people: Who is in view, the main person first.
+    """
+
+    name: str
+    kind: Kind
+    outputs: tuple[str, ...]
+    duration: float
+    crops_faces: bool
+    people: tuple[PersonAnswer, ...]
+
+
+def analyse(
+    recognizer: EmotionRecognizer,
+    path: Path,
+    limits: Limits,
+    progress: Progress | None = None,
+) -> Answer:
+    """Answers for a clip.
+
+    Args:
+        recognizer: What recognises.
+        path: The clip.
+        limits: Which clips are taken; the length is known before a picture is decoded.
+        progress: Is told the share that is done, in [0, 1].
+
+    Raises:
+        DataError: The clip is none, is too long, or lacks what the model reads.
+    """
+    recording = FileRecording(path)
+    if recording.duration > limits.max_seconds:
+        raise DataError(
+            f"{path} is {recording.duration:.0f} s long, and at most {limits.max_seconds:g} s are "
+            "taken: cut out the part that matters."
+        )
+    if recognizer.description.modality != "video" and not recording.has_sound:
+        raise DataError(f"{path} has no sound, which this model reads: take a clip with sound.")
+    if recognizer.description.modality != "audio" and not recording.has_video:
+        raise DataError(f"{path} has no pictures, which this model reads: take a video.")
+    tell = progress or (lambda _share: None)
+    _, windows = recognizer.windows(recording, progress=lambda share: tell(_SEARCH_SHARE * share))
+    people: dict[int, _Collected] = {}
+    while batch := list(islice(windows, recognizer.batch_size)):
+        scores = recognizer.score(*recognizer.preprocess(batch))
+        for window, of_window in zip(batch, scores, strict=True):
+            person = people.setdefault(window.person, _Collected(recognizer.kind))
+            person.add(window, of_window)
+        reached = min(batch[-1].end / recording.duration, 1.0)
+        tell(_SEARCH_SHARE + (1 - _SEARCH_SHARE) * reached)
+    return Answer(
+        name=path.name,
+        kind=recognizer.kind,
+        outputs=recognizer.outputs,
+        duration=recording.duration,
+        crops_faces=recognizer.faces == "crop",
+        people=tuple(people[number].answer(number, recognizer) for number in sorted(people)),
+    )
+
+
+@dataclass(slots=True)
+class _Collected:
+    """The windows of a person so far: all scores, and pictures of those that may be shown.
+
+    Which window is shown is known at the end. Until then those are kept in which some output is
+    largest, for regression also smallest: two of each output at most, however long the clip.
+    """
+
+    kind: Kind
+    times: list[tuple[float, float]] = field(default_factory=list)
+    scores: list[Floats] = field(default_factory=list)
+    extremes: dict[tuple[int, int], int] = field(default_factory=dict)
+    kept: dict[int, InputWindow] = field(default_factory=dict)
+
+    def add(self, window: InputWindow, scores: Floats) -> None:
+        place = len(self.times)
+        self.times.append((window.start, window.end))
+        self.scores.append(scores)
+        self.kept[place] = window
+        signs = (1,) if self.kind == "classification" else (1, -1)
+        for output in range(len(scores)):
+            for sign in signs:
+                best = self.extremes.get((output, sign))
+                if best is None or sign * scores[output] > sign * self.scores[best][output]:
+                    self.extremes[output, sign] = place
+        wanted = set(self.extremes.values())
+        self.kept = {place: kept for place, kept in self.kept.items() if place in wanted}
+
+    def answer(self, number: int, recognizer: EmotionRecognizer) -> PersonAnswer:
+        scores = np.stack(self.scores)
+        mean = scores.mean(axis=0)
+        if self.kind == "classification":
+            place = self.extremes[int(np.argmax(mean)), 1]
+        else:
+            place = max(self.kept, key=lambda place: float(np.abs(scores[place] - mean).max()))
+        return PersonAnswer(
+            number=number,
+            scores=mean,
+            window_times=np.array(self.times, np.float32),
+            window_scores=scores,
+            moment=_moment(recognizer, self.kept[place]),
+        )
+
+
+def _moment(recognizer: EmotionRecognizer, window: InputWindow) -> Moment:
+    video, audio = recognizer.preprocess([window])
+    reads_both = recognizer.description.modality == "audio_visual"
+    uses: tuple[Use, ...] = ("both", "video", "audio") if reads_both else ("both",)
+    scores: dict[Use, Floats] = {use: recognizer.score(video, audio, use)[0] for use in uses}
+    bank = recognizer.preprocessor.filter_bank
+    rows = (len(window.waveform) - bank.window_length) // bank.shift + 1
+    rollout = attention_rollout(
+        recognizer.model, video.to(recognizer.device), audio.to(recognizer.device)
+    )
+    return Moment(
+        start=window.start,
+        end=window.end,
+        frames=_pictures(video[0]),
+        spectrogram=audio[0, 0].float().cpu().numpy(),
+        heard=min(max(rows, 0), bank.num_frames),
+        scores=scores,
+        video_map=None if rollout.video is None else rollout.video[0].float().cpu(),
+        audio_map=None if rollout.audio is None else rollout.audio[0].float().cpu(),
+    )
+
+
+def _pictures(video: Tensor) -> npt.NDArray[np.uint8]:
+    """Normalised frames (3, T, H, W) as uint8 RGB (T, H, W, 3)."""
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    pixels = (video.float().cpu() * std + mean).clamp(0, 1).mul(255).round()
+    return pixels.to(torch.uint8).permute(1, 2, 3, 0).numpy()

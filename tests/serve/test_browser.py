@@ -1,0 +1,161 @@
+"""The page in a real browser: chromium, without a window."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hicmae.demo.corpus import CorpusSettings, make_clip
+from hicmae.inference.recognizer import EmotionRecognizer
+from hicmae.serve.analysis import Limits
+
+pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hicmae[serve]'")
+pytest.importorskip("playwright", reason="the browser is driven by playwright: pip install it")
+
+from playwright import sync_api
+
+from hicmae.serve.page import running_page
+
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+WAIT = 30_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    program = os.environ.get("HICMAE_CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium: install it, or set HICMAE_CHROMIUM to a browser of its kind")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Folder for pictures of the page (HICMAE_SCREENSHOTS)."""
+    folder = Path(os.environ.get("HICMAE_SCREENSHOTS", tmp_path / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def talking_face(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real clip where there are some, else a drawn face that talks."""
+    try:
+        real = sorted((request.getfixturevalue("shared_dir") / "clips" / "ravdess").rglob("*.mp4"))
+    except pytest.skip.Exception:
+        real = []
+    if real:
+        return real[0]
+    path = tmp_path_factory.mktemp("drawn") / "talking.mp4"
+    settings = CorpusSettings(speakers=3, clips_per_emotion=1, seed=0, size=112, seconds=2.0)
+    make_clip(path, settings, settings.clips()[0])
+    return path
+
+
+def test_clips_are_recognised_in_a_browser(
+    browser: sync_api.Browser,
+    recognizer_of: Callable[..., EmotionRecognizer],
+    talking_face: Path,
+    screenshots: Path,
+    tmp_path: Path,
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"this is no video" * 100)
+    large = tmp_path / "large.mp4"
+    large.write_bytes(bytes(12_000_000))
+    problems: list[str] = []
+    requests: list[str] = []
+    with running_page(recognizer_of(), Limits(max_seconds=20, max_megabytes=10)) as url:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(WAIT)
+        page.on("console", lambda said: problems.append(said.text) if said.type == "error" else 0)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+
+        def upload(path: Path) -> None:
+            page.locator("#clip input[type=file]").set_input_files(path)
+
+        def ask() -> None:
+            page.locator("#clip video").wait_for()
+            page.get_by_role("button", name="Recognise").click()
+
+        page.goto(url)
+        page.get_by_role("button", name="Recognise").wait_for()
+        page.screenshot(path=screenshots / "page-start.png")
+
+        page.get_by_role("button", name="Recognise").click()
+        page.get_by_role("alert").filter(has_text="There is no clip").wait_for()
+
+        upload(talking_face)
+        ask()
+        page.locator(".hm-emotion").wait_for()
+        assert page.locator(".hm-emotion").inner_text().lower() in {"anger", "calm", "joy"}
+        assert page.locator(".hm-headline").inner_text().count(talking_face.name) == 1
+        assert page.get_by_role("alert").count() == 0
+        for title in ("Over the whole clip", "Over time", "Which modality said what"):
+            assert page.get_by_role("heading", name=title).is_visible()
+        widths = page.locator("#answer img").evaluate_all(
+            "images => images.map(image => image.naturalWidth)"
+        )
+        assert len(widths) > 8
+        assert all(widths)  # none is broken
+        assert page.locator(".hm-curve svg").bounding_box()["height"] > 80
+        page.locator("#clip video").wait_for(state="detached")  # ready for the next one
+        page.screenshot(path=screenshots / "page-answer.png", full_page=True)
+
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.screenshot(path=screenshots / "page-phone.png", full_page=True)
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 1280, "height": 900})
+
+        upload(broken)
+        ask()
+        message = page.get_by_role("alert").filter(has_text="broken.mp4")
+        message.wait_for()
+        assert "Traceback" not in message.inner_text()
+        assert page.locator(".hm-emotion").count() == 0
+        page.screenshot(path=screenshots / "page-message.png")
+
+        upload(large)
+        page.get_by_text("exceed").first.wait_for()
+        page.screenshot(path=screenshots / "page-too-large.png")
+
+        page.context.close()
+    assert [problem for problem in problems if not is_known(problem)] == []
+    assert [place for place in requests if not place.startswith((url, "data:", "blob:"))] == []
+
+
+def is_known(problem: str) -> bool:
+    """Gradio's player fetches a converter from another host for the broken file; it may not."""
+    return problem == "Failed to fetch"
+
+
+def test_the_camera_opens_in_a_browser(
+    browser: sync_api.Browser, recognizer_of: Callable[..., EmotionRecognizer], screenshots: Path
+) -> None:
+    with running_page(recognizer_of(), Limits()) as url:
+        context = browser.new_context(permissions=["camera", "microphone"])
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.goto(url)
+        page.get_by_role("button", name="Capture from camera").click()
+        page.get_by_text("Click to Access Webcam").click()
+        page.get_by_role("button", name="start recording").wait_for()
+        page.wait_for_function("document.querySelector('#clip video')?.videoWidth > 0")
+        page.screenshot(path=screenshots / "page-camera.png")
+        context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,6 +20,7 @@ from hicmae.objectives.reconstruction import EPSILON, IMAGENET_MEAN, IMAGENET_ST
 
 GREY = 0.5
 INCHES_PER_CELL = 1.1
+AUDIO_CELLS = 2
 
 
 def reconstruction_figure(
@@ -31,6 +33,7 @@ def reconstruction_figure(
     normalised: bool = True,
     clips: int = 2,
     frames: int = 4,
+    names: Sequence[str] | None = None,
 ) -> Figure:
     """Original, masked and reconstructed frames and spectrograms, side by side.
 
@@ -47,6 +50,7 @@ def reconstruction_figure(
         normalised: Whether patches were predicted normalised.
         clips: Clips shown at most.
         frames: Frames shown of each clip.
+        names: What to write above each clip.
     """
     (video, audio), (video_mask, audio_mask) = batch, masks
     clips = min(clips, len(video))
@@ -86,7 +90,7 @@ def reconstruction_figure(
             "audio": _fill_audio(audio_cut, audio_mask, patches, architecture),
         },
     }
-    return _draw(variants, clips, frames)
+    return _draw(variants, frames, names or [""] * clips)
 
 
 def _undo_video_target(
@@ -154,26 +158,31 @@ def _frames(pixels: Tensor, count: int) -> np.ndarray[tuple[int, ...], np.dtype[
 
 def _draw(
     variants: dict[str, dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]],
-    clips: int,
     frames: int,
+    names: Sequence[str],
 ) -> Figure:
-    rows, columns = clips * len(variants), frames + 2
+    columns = frames + AUDIO_CELLS
+    # Room for the words at the left and, where there are names, above.
+    height = len(variants) + (0.3 if any(names) else 0)
     figure = Figure(
-        figsize=(INCHES_PER_CELL * (columns + 1), INCHES_PER_CELL * rows), layout="constrained"
+        figsize=(INCHES_PER_CELL * (columns + 0.4), INCHES_PER_CELL * height * len(names)),
+        layout="constrained",
     )
-    grid = figure.add_gridspec(rows, columns)
     audio = variants["original"]["audio"]
     low, high = float(audio.min()), float(audio.max())
-    for clip in range(clips):
-        for line, (name, content) in enumerate(variants.items()):
-            row = clip * len(variants) + line
+    parts = figure.subfigures(len(names), 1, squeeze=False)[:, 0]
+    for clip, (part, clip_name) in enumerate(zip(parts, names, strict=True)):
+        if clip_name:
+            part.suptitle(clip_name, fontsize=9)
+        grid = part.add_gridspec(len(variants), columns)
+        for row, (name, content) in enumerate(variants.items()):
             for column in range(frames):
-                axes = figure.add_subplot(grid[row, column])
+                axes = part.add_subplot(grid[row, column])
                 axes.imshow(content["video"][clip, column])
                 axes.set(xticks=[], yticks=[])
                 if column == 0:
                     axes.set_ylabel(name)
-            axes = figure.add_subplot(grid[row, frames:])
+            axes = part.add_subplot(grid[row, frames:])
             axes.imshow(
                 content["audio"][clip].T, origin="lower", aspect="auto", vmin=low, vmax=high
             )
@@ -181,12 +190,13 @@ def _draw(
     return figure
 
 
-def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
+def confusion_figure(matrix: Tensor, class_names: list[str], *, title: str | None = None) -> Figure:
     """A confusion matrix as row percentages, with counts written into the cells.
 
     Args:
         matrix: Counts (K, K); rows are the true classes.
         class_names: Names of the K classes.
+        title: What to write above it.
     """
     counts = matrix.cpu().double()
     share = (counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy()
@@ -198,6 +208,8 @@ def confusion_figure(matrix: Tensor, class_names: list[str]) -> Figure:
     axes.set_xticks(ticks, class_names, rotation=45, ha="right")
     axes.set_yticks(ticks, class_names)
     axes.set(xlabel="predicted", ylabel="true")
+    if title:
+        axes.set_title(title, fontsize=10)
     for row in ticks:
         for column in ticks:
             count = int(counts[row, column])

@@ -10,7 +10,6 @@ import torch
 import yaml
 from tiny import ARCHITECTURE, tiny_architecture
 
-from hicmae.cli import run
 from hicmae.configs import config_folder, config_names
 from hicmae.errors import ConfigError
 from hicmae.models import PretrainingOutput
@@ -24,6 +23,7 @@ from hicmae.objectives.reconstruction import (
 )
 from hicmae.tasks import PretrainingTask
 from hicmae.tasks.figures import reconstruction_figure
+from hicmae.training import run
 
 PRETRAINING = {
     "video_mask_ratio": 0.75,
@@ -132,7 +132,7 @@ def test_runs_and_changes_what_it_says_alone(bases, tmp_path, base, overlay):
 
 
 def test_overlays_stack(bases, tmp_path, monkeypatch):
-    monkeypatch.setattr("hicmae.cli.HicmaeCLI._run_subcommand", lambda self, command: None)
+    monkeypatch.setattr("hicmae.training.HicmaeCLI._run_subcommand", lambda self, command: None)
     built = run(
         [
             "fit",

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +16,10 @@ from media_factory import write_clip
 from tiny import ARCHITECTURE
 from torch import nn
 
-from hicmae.cli import HicmaeCLI, main, run
+from hicmae.cli import COMMANDS, TRAINING, main
 from hicmae.configs import config_folder, config_names
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
+from hicmae.training import HicmaeCLI, run
 
 # Clips of as many frames as the data modules give by default.
 SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
@@ -460,9 +462,27 @@ def helped(capsys, *arguments):
 class TestHelp:
     def test_bare_command_teaches_commands(self, capsys):
         for arguments in (["--help"], ["-h"], []):
-            text = helped(capsys, *arguments)
-            for words in ("fit", "validate", "predict", "hicmae demo", "--model.pretrained FILE"):
+            main(list(arguments))
+            text = capsys.readouterr().out
+            for words in ("hicmae demo", "--model.pretrained FILE", "HICMAE_TRACEBACK=1"):
                 assert words in text
+            for command in (*TRAINING, *COMMANDS):
+                assert f"\n  {command} " in text
+
+    def test_help_comes_without_the_libraries_of_training(self):
+        program = (
+            "import sys; from hicmae.cli import main; main(['--help']); "
+            "print([name for name in ('torch', 'lightning', 'pandas') if name in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.endswith("[]\n")
+
+    def test_every_command_is_there(self):
+        for command in COMMANDS.values():
+            module, function = command.place.split(":")
+            assert callable(getattr(import_module(module), function))
 
     @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
     def test_commands_teach_what_docstrings_say(self, capsys, command):

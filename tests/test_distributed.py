@@ -13,8 +13,8 @@ from fakes.voxceleb2 import write_voxceleb2
 from tiny import ARCHITECTURE, tiny_architecture
 
 from hicmae.checkpoints import load_pretrained
-from hicmae.cli import run
 from hicmae.models import RecognitionModel
+from hicmae.training import run
 
 # What turns the published config into one of seconds.
 TINY = {

@@ -1,225 +1,70 @@
-"""The command `hicmae`: fit, validate, test and predict on LightningCLI, data, and the demo."""
+"""The command `hicmae`: finds what a command line asks for and tells mistakes in one sentence.
+
+Commands are imported when they are called, so that help comes at once.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import re
 import signal
 import sys
-import warnings
-import zipfile
-from pathlib import Path
-from typing import Any, NoReturn
+from importlib import import_module
+from importlib.metadata import version
+from typing import NamedTuple, NoReturn
 
-from jsonargparse import ArgumentError
-from lightning.fabric.plugins import CheckpointIO
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.table import Table
 
-from hicmae.callbacks import ClipProgressBar, ModelCost, ResultsFile
-from hicmae.configs import config_names, describe, resolve_arguments
-from hicmae.data.datamodules import AudioVisualDataModule
-from hicmae.errors import CheckpointError, ConfigError, HicmaeError
-from hicmae.help import HelpFormatter
-from hicmae.resuming import AtomicCheckpoints, ExactResume, LastCheckpoint, newest_checkpoint
-from hicmae.tasks import AudioVisualTask, RecognitionTask
-
-log = logging.getLogger(__name__)
+from hicmae.configs import config_names, describe
+from hicmae.errors import HicmaeError
 
 DESCRIPTION = """\
 Audio-visual emotion recognition with HiCMAE: pre-train on unlabelled talking faces, fine-tune on
-labelled ones, test, predict.
+labelled ones, test, and recognise emotions in your own video.
+"""
 
+EXAMPLES = """\
   hicmae demo                                                everything, on a synthetic corpus
   hicmae fit --config pretrain.yaml --data.root FOLDER       pre-train on VoxCeleb2
   hicmae fit --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
-  hicmae fit --config pretrain.yaml --data.root FOLDER --ckpt_path last      go on after a stop
   hicmae test --ckpt_path RUN/checkpoints/best.ckpt          with the config of its run
-  hicmae crossval --config finetune/ravdess.yaml ...         every fold, and a table of the scores
-  hicmae report FOLDER... --output FOLDER                    runs beside published results
-  hicmae data check --config finetune/ravdess.yaml ...       tables, checks, faces, sound
-  hicmae configs                                             the project's configs
-
-A config that is no file in the current folder is looked up among the project's; later ones
-override earlier ones, options override configs. HICMAE_TRACEBACK=1 shows where an error arose.
+  hicmae recognize CLIP.mp4 --checkpoint RUN/checkpoints/best.ckpt
 """
 
 
-COMMANDS = ("fit", "validate", "test", "predict")
+class Command(NamedTuple):
+    """One of the commands.
 
-
-class HicmaeCLI(LightningCLI):
-    """LightningCLI with the run folder, looks and links of this project."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Lets the data name the model's outputs and adds the project's own options."""
-        for names in ("class_names", "target_names"):
-            parser.link_arguments(
-                f"data.{names}", f"model.init_args.{names}", apply_on="instantiate"
-            )
-        parser.add_argument(
-            "--test_after_fit",
-            type=bool,
-            default=True,
-            help="After fine-tuning, test the best checkpoint (the last where none is chosen).",
-        )
-
-    def _parse_ckpt_path(self) -> None:
-        """Leaves the model's options to the configs, and refuses a file that is no checkpoint.
-
-        Lightning would feed the hyper-parameters of `--ckpt_path` back into them, which collides
-        with those that the data decides.
-        """
-        options = self.config[self.config.subcommand]
-        if options.ckpt_path == "last":
-            options.ckpt_path = self._last_checkpoint(options.trainer.default_root_dir)
-        path = options.ckpt_path
-        if path and Path(path).is_file() and not zipfile.is_zipfile(path):
-            raise CheckpointError(f"{path} is no checkpoint of a run, or is damaged.")
-
-    def _last_checkpoint(self, root: str) -> str | None:
-        """What `--ckpt_path last` stands for; every run has a folder of its own below the root."""
-        newest = newest_checkpoint(root)
-        if newest is not None:
-            return str(newest)
-        if self.config.subcommand != "fit":
-            raise CheckpointError(
-                f"There is no last.ckpt in {root} or below it: give --ckpt_path with the path of a "
-                "checkpoint."
-            )
-        # The first start of a job that is written so that any later one resumes it.
-        log.warning("There is no last.ckpt in %s or below it: the run starts anew.", root)
-        return None
-
-    def before_instantiate_classes(self) -> None:
-        """Refuses a schedule that LightningCLI would leave out without a word."""
-        if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
-            raise ConfigError(
-                "--lr_scheduler needs an --optimizer to steer: give both, or neither for the "
-                "published ones."
-            )
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A trainer whose run folder always holds a metrics table."""
-        options = self._get(self.config_init, "trainer")
-        if options.logger is not False and not options.fast_dev_run:
-            root = options.default_root_dir
-            table = CSVLogger(root, name="")
-            if options.logger in (None, True):
-                others: list[Logger] = [TensorBoardLogger(root, name="", version=table.version)]
-            else:
-                given = options.logger
-                others = list(given) if isinstance(given, list) else [given]
-            kwargs["logger"] = [table, *others]
-        given = options.plugins or []
-        plugins = list(given) if isinstance(given, list) else [given]
-        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            kwargs["plugins"] = [*plugins, AtomicCheckpoints()]
-        unwanted: list[type[Callback]] = []
-        if options.enable_progress_bar is False:
-            unwanted.append(ClipProgressBar)
-        if options.enable_checkpointing is False:
-            unwanted.append(LastCheckpoint)
-        self.trainer_defaults["callbacks"] = [
-            callback
-            for callback in self.trainer_defaults["callbacks"]
-            if not isinstance(callback, tuple(unwanted))
-        ]
-        try:
-            return super().instantiate_trainer(**kwargs)
-        except ValueError as error:  # such as an accelerator that does not exist
-            raise ConfigError(f"trainer: {error}") from error
-
-    def before_test(self) -> None:
-        """Refuses to judge a model that was never trained."""
-        self._require_checkpoint()
-
-    def before_predict(self) -> None:
-        """Refuses to predict with a model that was never trained."""
-        self._require_checkpoint()
-
-    def _require_checkpoint(self) -> None:
-        if not self._get(self.config, "ckpt_path"):
-            raise ConfigError(
-                f"{self.subcommand} needs a trained model: give --ckpt_path, for example "
-                "RUN/checkpoints/best.ckpt."
-            )
-
-    def after_fit(self) -> None:
-        """Tests the chosen checkpoint of a fine-tuning run."""
-        wanted = self._get(self.config, "test_after_fit") and not self.trainer.interrupted
-        if not wanted or not isinstance(self.model, RecognitionTask):
-            return
-        if self.trainer.checkpoint_callback is None:  # a dry run, or checkpointing turned off
-            return
-        chosen = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
-        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")
-
-
-def run(arguments: list[str]) -> HicmaeCLI:
-    """Runs a command line; mistakes are raised.
-
-    Args:
-        arguments: What stands behind `hicmae`.
-
-    Returns:
-        What ran, with its trainer, model and data.
-
-    Raises:
-        HicmaeError: A mistake that the user can mend.
-        ArgumentError: An option that does not exist or does not fit.
+    Attributes:
+        about: What it does, in a line.
+        place: Module and function that take the arguments behind the command.
     """
-    # LightningCLI warns when it is given arguments beside those of the process.
-    # The first stays: with several devices, lightning starts the other processes by it.
-    sys.argv = [sys.argv[0], *resolve_arguments(arguments)]
-    quieten()
-    return HicmaeCLI(
-        AudioVisualTask,
-        AudioVisualDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=0,
-        save_config_callback=SaveConfigCallback,
-        save_config_kwargs={"overwrite": True},
-        trainer_defaults={
-            "default_root_dir": "runs",
-            "enable_model_summary": False,
-            "callbacks": [
-                ExactResume(),
-                ClipProgressBar(),
-                ModelCost(),
-                ResultsFile(),
-                LastCheckpoint(),
-            ],
-        },
-        parser_kwargs={
-            "prog": "hicmae",
-            "description": DESCRIPTION,
-            "exit_on_error": False,
-            "formatter_class": HelpFormatter,
-        },
-    )
+
+    about: str
+    place: str
 
 
-def quieten() -> None:
-    """Keeps advertisements and warnings that no user can act on out of the output."""
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
-        lambda record: "litlogger" not in record.getMessage()
-    )
-    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
-    warnings.filterwarnings("ignore", message=r".*does not have many workers")
-    warnings.filterwarnings("ignore", message=r".*recommended to use `self.log\('train/")
-    warnings.filterwarnings("ignore", message=r".*The dirpath has changed")
-    # A linear probe and a search among neighbours are meant to be so.
-    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
-    warnings.filterwarnings("ignore", message=r".*`configure_optimizers` returned `None`")
+TRAINING = {
+    "fit": "pre-train, or fine-tune and test",
+    "validate": "measure on the validation clips",
+    "test": "measure a checkpoint on the test clips",
+    "predict": "write a checkpoint's predictions",
+}
+
+COMMANDS = {
+    "recognize": Command("emotions in your own clips", "hicmae.inference.commands:recognize_main"),
+    "embed": Command("features of your own clips", "hicmae.inference.commands:embed_main"),
+    "serve": Command("a page that recognises clips", "hicmae.serve.commands:main"),
+    "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:main"),
+    "convert": Command("weights from one format to another", "hicmae.checkpoints.convert:main"),
+    "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:main"),
+    "crossval": Command("every fold, and a table of scores", "hicmae.evaluation.crossval:main"),
+    "report": Command("runs beside published results", "hicmae.evaluation.report:main"),
+    "data": Command("tables, checks and faces of a corpus", "hicmae.preparation.commands:main"),
+    "demo": Command("everything, on a synthetic corpus", "hicmae.demo.run:main"),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -228,9 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
         dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
     except KeyboardInterrupt:
         fail("stopped")
-    except SIGTERMException as error:
-        # As a shell reports a process that the signal ended; Lightning's own status says success.
-        raise SystemExit(128 + signal.SIGTERM) from error
+    except SystemExit as error:
+        if _is(error, "lightning.pytorch.utilities.exceptions:SIGTERMException"):
+            # As a shell reports a process that the signal ended; Lightning's status says success.
+            raise SystemExit(128 + signal.SIGTERM) from error
+        raise
     except Exception as error:
         sentence = explain(error)
         if sentence is None or os.environ.get("HICMAE_TRACEBACK"):
@@ -247,30 +94,42 @@ def dispatch(arguments: list[str]) -> None:
     Raises:
         HicmaeError: There is no such command, or what the command raises.
     """
-    command, options = arguments[0], arguments[1:]
-    if command == "demo":
-        from hicmae.demo.run import main as demo  # noqa: PLC0415 (the demo runs this module)
-
-        demo(options)
-    elif command == "data":
-        from hicmae.preparation.commands import main as data  # noqa: PLC0415 (others need no cv2)
-
-        data(resolve_arguments(options))
-    elif command == "crossval":
-        from hicmae.evaluation.crossval import main as crossval  # noqa: PLC0415 (runs this module)
-
-        crossval(options)
-    elif command == "report":
-        from hicmae.evaluation.report import main as report  # noqa: PLC0415 (others need it not)
-
-        report(options)
-    elif command == "configs":
+    name, options = arguments[0], arguments[1:]
+    if name in TRAINING:
+        import_module("hicmae.training").run(arguments)
+    elif name in COMMANDS:
+        module, function = COMMANDS[name].place.split(":")
+        getattr(import_module(module), function)(options)
+    elif name == "configs":
         show_configs()
-    elif command in COMMANDS or command.startswith("-"):
-        run(arguments)
+    elif name in {"-h", "--help", "help"}:
+        show_help()
+    elif name == "--version":
+        print(version("hicmae"))
     else:
-        known = ", ".join((*COMMANDS, "crossval", "report", "data", "demo", "configs"))
-        raise HicmaeError(f"There is no command '{command}': choose {known}.")
+        known = ", ".join((*TRAINING, *COMMANDS, "configs"))
+        raise HicmaeError(f"There is no command '{name}': choose {known}.")
+
+
+def show_help() -> None:
+    """Prints what there is."""
+    console = Console(highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for name, about in TRAINING.items():
+        table.add_row(name, about)
+    for name, command in COMMANDS.items():
+        table.add_row(name, command.about)
+    table.add_row("configs", "the project's configs")
+    console.print(
+        f"usage: hicmae COMMAND [OPTIONS]\n\n{DESCRIPTION}\nCommands:", markup=False, soft_wrap=True
+    )
+    console.print(table)
+    console.print(
+        f"\nExamples:\n{EXAMPLES}\nhicmae COMMAND --help shows the options of a command. "
+        "HICMAE_TRACEBACK=1 shows where an error arose.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def show_configs() -> None:
@@ -285,10 +144,11 @@ def explain(error: BaseException) -> str | None:
     """One sentence for a mistake of the user's; None for a defect of the program."""
     text = " ".join(str(error).split())
     sentence = None
-    told = HicmaeError | MisconfigurationException | FileNotFoundError | PermissionError
-    if isinstance(error, told):
+    if isinstance(error, HicmaeError | FileNotFoundError | PermissionError) or _is(
+        error, "lightning.fabric.utilities.exceptions:MisconfigurationException"
+    ):
         sentence = text
-    elif isinstance(error, ArgumentError) or "does not validate against" in text.lower():
+    elif _is(error, "jsonargparse:ArgumentError") or "does not validate against" in text.lower():
         sentence = f"{_heart(str(error))} (hicmae COMMAND --help shows all options)"
     elif isinstance(error, RuntimeError) and "loading state_dict" in text:
         differences = re.findall(r'(?:key\(s\) in state_dict: "|size mismatch for )([\w.]+)', text)
@@ -305,6 +165,14 @@ def explain(error: BaseException) -> str | None:
     elif isinstance(error, OSError) and error.errno is not None:
         sentence = f"{text}: check that the disk has room and the folder can be written"
     return sentence
+
+
+def _is(error: BaseException, place: str) -> bool:
+    """Whether an error is of a class that is named by module and name, without importing it."""
+    module, name = place.split(":")
+    # What raised the error has loaded the module of its class.
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(error, kind)
 
 
 def _heart(message: str) -> str:

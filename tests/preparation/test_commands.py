@@ -9,9 +9,10 @@ import pytest
 from media_factory import write_clip
 from tiny import ARCHITECTURE
 
-from hicmae.cli import main, run
+from hicmae.cli import main
 from hicmae.data.manifest import read_manifest
 from hicmae.data.media import VideoReader, read_audio
+from hicmae.training import run
 
 SMALL = ["--data.frame_size=32", "--data.image_size=32"]
 

@@ -11,10 +11,10 @@ import yaml
 from test_tasks import CLASSES, Batches, classification, make_batch, trainer
 from tiny import ARCHITECTURE
 
-from hicmae.cli import run
 from hicmae.errors import ConfigError
 from hicmae.tasks import ClassificationTask, NearestNeighbourTask
 from hicmae.tasks.neighbours import FeatureCollection, Neighbours
+from hicmae.training import run
 
 SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
 

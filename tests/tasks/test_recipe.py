@@ -16,11 +16,12 @@ from tiny import ARCHITECTURE
 from torch.utils.data import DataLoader
 
 from hicmae.averaging import MovingAverage
-from hicmae.cli import main, run
+from hicmae.cli import main
 from hicmae.configs import config_folder, config_names
 from hicmae.data.mixing import MixedTarget
 from hicmae.errors import ConfigError
 from hicmae.tasks import ClassificationTask
+from hicmae.training import run
 
 CLASSES = ["anger", "calm", "joy"]
 MIXING = (

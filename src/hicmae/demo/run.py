@@ -11,8 +11,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from hicmae.cli import run
 from hicmae.demo.corpus import make_corpus
+from hicmae.training import run
 
 EMOTIONS = 6
 

@@ -17,7 +17,6 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
-from hicmae.cli import run
 from hicmae.configs import config_folder, resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import ConfigError, DataError
@@ -44,6 +43,7 @@ from hicmae.evaluation.setup import (
 from hicmae.evaluation.tables import cell, score_lines, write_tables
 from hicmae.tasks import RecognitionTask
 from hicmae.tasks.recognition import NO_LABELS
+from hicmae.training import run
 
 DESCRIPTION = """\
 Fine-tunes and tests on every fold of a corpus, one after the other, and writes one table.

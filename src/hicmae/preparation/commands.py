@@ -14,6 +14,7 @@ import pandas as pd
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from hicmae.configs import resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
 from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
 from hicmae.errors import ConfigError
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> None:
     # The tables that these commands print say it.
     warnings.filterwarnings("ignore", message=r".*where the published protocol has")
     parser = _parser()
-    options = parser.parse_args(_spelled_out(arguments or ["--help"]))
+    options = parser.parse_args(_spelled_out(resolve_arguments(arguments) or ["--help"]))
     command = options.subcommand
     for section in _OTHER_SECTIONS:
         del options[command][section]

@@ -1,0 +1,108 @@
+"""What was recognised, as a table for a terminal."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from hicmae.inference.results import Floats, Person, Recognition
+
+_BAR = 10  # characters
+_WINDOWS_IN_FULL = 6
+_MOST_LINES = 12
+
+
+def recognition_table(recognition: Recognition, title: str) -> Table:
+    """A table with a row for every person: when in view, the scores, their course over time.
+
+    Args:
+        recognition: What was recognised.
+        title: What to call the clip.
+    """
+    table = Table(
+        title=f"{title}, {recognition.duration:.1f} s", title_justify="left", show_lines=True
+    )
+    classifies = recognition.kind == "classification"
+    table.add_column("person", justify="right")
+    table.add_column("in view", no_wrap=True)
+    if classifies:
+        table.add_column("emotion", style="bold")
+    table.add_column("whole clip", no_wrap=True)
+    table.add_column("over time")
+    for person in recognition.people:
+        cells = [str(person.number), _span(person.start, person.end)]
+        if classifies:
+            cells.append(recognition.outputs[int(np.argmax(person.scores))])
+        table.add_row(*cells, _scores(recognition, person), "\n".join(_course(recognition, person)))
+    return table
+
+
+def _scores(recognition: Recognition, person: Person) -> Text:
+    names = recognition.outputs
+    longest = max(map(len, names))
+    text = Text()
+    order = range(len(names))
+    if recognition.kind == "classification":
+        order = sorted(order, key=lambda index: -person.scores[index])  # type: ignore[assignment]
+    for place, index in enumerate(order):
+        score = float(person.scores[index])
+        text.append(("\n" if place else "") + names[index].ljust(longest) + " ")
+        if recognition.kind == "classification":
+            filled = round(score * _BAR)
+            text.append("█" * filled, "cyan").append("·" * (_BAR - filled), "dim")
+            text.append(f" {score:4.0%}")
+        else:
+            text.append(f"{score:7.3f}")
+    return text
+
+
+def _course(recognition: Recognition, person: Person) -> list[str]:
+    """Every window if they are few, else when the most probable class changes."""
+    times, scores = person.window_times, person.window_scores
+    if len(times) <= _WINDOWS_IN_FULL:
+        return [
+            f"{_span(*window)} {_words(recognition, values)}"
+            for window, values in zip(times.tolist(), scores, strict=True)
+        ]
+    if recognition.kind != "classification":
+        chosen = np.linspace(0, len(times) - 1, _WINDOWS_IN_FULL).round().astype(int)
+        lines = [f"{_span(*times[i].tolist())} {_words(recognition, scores[i])}" for i in chosen]
+        return [*lines, f"{len(chosen)} of {len(times)} windows; --csv has all"]
+    lines = _changes(recognition, person)
+    left_out = len(lines) - _MOST_LINES
+    if left_out > 0:
+        lines = [*lines[:_MOST_LINES], f"and {left_out} more changes; --csv has all windows"]
+    return lines
+
+
+def _changes(recognition: Recognition, person: Person) -> list[str]:
+    """Stretches with the same class in front; windows overlap, and meet between their middles."""
+    middles = person.window_times.mean(axis=1)
+    borders = [
+        float(person.window_times[0, 0]),
+        *((middles[1:] + middles[:-1]) / 2).tolist(),
+        float(person.window_times[-1, 1]),
+    ]
+    best = person.window_scores.argmax(axis=1)
+    lines = []
+    for _, group in groupby(range(len(best)), key=lambda window: best[window]):
+        windows = list(group)
+        mean = person.window_scores[windows].mean(axis=0)
+        name = recognition.outputs[int(best[windows[0]])]
+        span = _span(borders[windows[0]], borders[windows[-1] + 1])
+        lines.append(f"{span} {name} {mean[best[windows[0]]]:.0%}")
+    return lines
+
+
+def _words(recognition: Recognition, scores: Floats) -> str:
+    if recognition.kind == "classification":
+        best = int(scores.argmax())
+        return f"{recognition.outputs[best]} {scores[best]:.0%}"
+    return " ".join(f"{score:.2f}" for score in scores)
+
+
+def _span(start: float, end: float) -> str:
+    return f"{start:.1f}-{end:.1f} s"

@@ -5,12 +5,13 @@ DEMO_FOLDER ?= demo-run
 # Tests compute on one thread each; files are shared out among so many processes.
 TEST_WORKERS ?= 2
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check docs clean
 
 help:
 	@echo "make demo    set up, then corpus, pre-training, fine-tuning and test on a synthetic corpus"
 	@echo "make test    set up, then the whole test suite with coverage"
 	@echo "make check   set up, then formatting, lint and types"
+	@echo "make docs    set up, then the documentation as a site in site/"
 	@echo "make clean   remove the virtual environment and everything that was made"
 
 # The stamp is older than pyproject.toml after a change of dependencies, which installs anew.
@@ -35,5 +36,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: setup
+	# The notice is about another program.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 clean:
-	rm -rf $(VENV) $(DEMO_FOLDER) runs .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO_FOLDER) runs site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -55,6 +55,8 @@ class SendSignal(Callback):
 def _run(arguments, folder, environment, file_size):
     os.chdir(folder)
     os.environ.update(environment)
+    # A service that a test in the parent process began writes relative to that one's folder.
+    os.environ.pop("WANDB_SERVICE", None)
     output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(output, stream)

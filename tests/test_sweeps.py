@@ -1,6 +1,7 @@
 """Sweep files as Weights & Biases reads them, and their commands as its agent builds them."""
 
 import csv
+import time
 from copy import deepcopy
 
 import numpy as np
@@ -86,6 +87,15 @@ def test_file_obeys_the_schema_of_weights_and_biases(path):
     assert sweeps.schema_violations_from_proposed_config(load_sweep_config(str(path))) == []
 
 
+def written(folder, pattern):
+    """A file that W&B's service, a process of its own, may write a little later."""
+    end = time.monotonic() + 30
+    while not (found := list(folder.glob(pattern))) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert found, f"no {pattern} among {[path.name for path in folder.rglob('*')]}"
+    return found[0]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_drawn_settings_run(path, material, tmp_path, monkeypatch):
     root, weights = material
@@ -125,7 +135,7 @@ def test_drawn_settings_run(path, material, tmp_path, monkeypatch):
             logged = set(next(csv.reader(table)))
         assert sweep["metric"]["name"] in logged
         (run,) = folder.glob("runs/wandb/offline-run-*")
-        record = next(run.glob("run-*.wandb")).read_bytes()
+        record = written(run, "run-*.wandb").read_bytes()
         assert sweep["metric"]["name"].encode() in record
         picture, curve = {
             "pretrain": ("reconstruction", "val/audio_to_video_set_2"),

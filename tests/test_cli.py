@@ -735,6 +735,16 @@ class TestMistakenCheckpoints:
         )
         assert not (tmp_path / "ran").exists()
 
+    def test_that_holds_no_run_to_go_on_with(self, refuse, configs, pretrained, tmp_path):
+        path = tmp_path / "converted.ckpt"
+        whole = torch.load(pretrained / "checkpoints" / "last.ckpt", weights_only=True)
+        torch.save({name: whole[name] for name in ("state_dict", "hyper_parameters")}, path)
+        refuse(
+            ["fit", f"--config={configs['pretrain']}", f"--ckpt_path={path}"],
+            "--model.pretrained",
+            "converted.ckpt",
+        )
+
     @pytest.mark.parametrize("content", ["text", "truncated"])
     def test_that_cannot_be_read(self, refuse, configs, fine_tuned, tmp_path, content):
         path = tmp_path / "odd.ckpt"

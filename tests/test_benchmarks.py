@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny import tiny_architecture
+
+from hicmae import EmotionRecognizer
+from hicmae.checkpoints import ModelDescription
+from hicmae.models import RecognitionModel
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -46,3 +51,19 @@ def test_learning(corpus, tmp_path):
     assert "2 runs" in done.stdout
     assert "| reference | 1 |" in done.stdout
     assert (tmp_path / "learning-finetuning.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_recognize_clips(clip_factory, tmp_path):
+    clip = clip_factory("benchmarked.mp4", seconds=0.8)
+    shape = tiny_architecture()
+    description = ModelDescription("classification", ("calm", "joy"), shape)
+    model = EmotionRecognizer(RecognitionModel(shape, 2), description)
+    model.save_pretrained(tmp_path / "model")
+    options = ["--faces", "none", "--threads", "1", "--json", tmp_path / "seconds.json"]
+    command = [sys.executable, BENCHMARKS / "recognize_clips.py", clip]
+    command += ["--checkpoint", tmp_path / "model", *options]
+    subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    (row,) = json.loads((tmp_path / "seconds.json").read_text())
+    assert row["plays"]
+    assert row["people"] == 1

@@ -31,8 +31,6 @@ from hicmae.preparation.outputs import output_path
 NO_FACE = "no face"
 """Status of a clip in which nobody was found; nothing is written for it."""
 
-_CHUNK_BYTES = 64 * 2**20  # of pictures held at a time, whatever the length of a clip
-
 
 @dataclass(frozen=True)
 class FaceOptions:
@@ -223,11 +221,10 @@ def _pictures(
     frames: list[int] | range,
     region: tuple[int, int, int, int] | None = None,
 ) -> Iterator[Picture]:
-    """Frames one by one, read in chunks; a region of None is the whole picture."""
+    """Frames one by one, none of which is held; a region of None is the whole picture."""
     region = region or (0, 0, reader.height, reader.width)
-    chunk = max(_CHUNK_BYTES // (3 * region[2] * region[3]), 1)
-    for first in range(0, len(frames), chunk):
-        yield from reader.read(frames[first : first + chunk], region=region)
+    for _, picture in reader.pictures(frames, region=region):
+        yield picture
 
 
 def _has_sound(clip: Clip) -> bool:

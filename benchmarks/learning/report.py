@@ -27,6 +27,14 @@ COLOURS = dict(
         strict=True,
     )
 )
+# As people read them; the reference is λ = 0.0025 with skip connections.
+LABELS = {
+    SCRATCH: "from scratch",
+    "reference": "reference",
+    "contrast-0": "without contrast (λ = 0)",
+    "contrast-0.1": "λ = 0.1",
+    "no-skip": "without skips",
+}
 Curve = tuple["pd.Series[float]", "pd.Series[float]"]
 
 
@@ -91,7 +99,7 @@ def report(folder: Path) -> None:
         cells = [
             spread([run[name] for run in runs], n) for name, n in zip(names, digits, strict=True)
         ]
-        rows.append([start, str(len(runs)), *cells])
+        rows.append([LABELS[start], str(len(runs)), *cells])
         head = ["pre-training", "seeds", *names]
     print_table(head, rows)
     rows = []
@@ -102,7 +110,7 @@ def report(folder: Path) -> None:
             scores = [100 * float(run["test/WAR"].dropna().iloc[-1]) for run in runs]
             each = ", ".join(f"{score:.1f}" for score in scores)
             cells.append(f"{spread(scores, 1)} ({each})" if scores else "")
-        rows.append([start, *cells])
+        rows.append([LABELS[start], *cells])
     print_table(["start", *(f"{share:.0%} of the labels" for share in EPOCHS)], rows)
     seconds = [json.loads(path.read_text()) for path in folder.glob("*/seconds.json")]
     print(f"{len(seconds)} runs, {sum(seconds) / 3600:.1f} hours in all.")
@@ -116,7 +124,7 @@ def draw(axes: Axes, folder: Path, run: str, start: str, *columns: str) -> None:
             *curve(metrics, *found),
             color=COLOURS[start],
             linewidth=1.2,
-            label=start if not index else None,
+            label=LABELS[start] if not index else None,
         )
 
 

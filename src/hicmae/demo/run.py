@@ -155,6 +155,13 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
         ("fine-tuned model", _newest(best / "checkpoints", "best*.ckpt")),
     ):
         console.print(f"{what:18} {where}", soft_wrap=True, highlight=False)
+    clip = manifest.parent / str(pd.read_csv(manifest)["video"].iloc[-1])
+    console.print(
+        f"\nOn a clip, of the demo or of yours:\n  hicmae recognize {clip} --checkpoint "
+        f"{_newest(best / 'checkpoints', 'best*.ckpt')}",
+        soft_wrap=True,
+        highlight=False,
+    )
     return outcomes
 
 

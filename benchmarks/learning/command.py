@@ -40,6 +40,15 @@ class Run:
         (target / "seconds.json").write_text(json.dumps(time.perf_counter() - start))
 
 
+def shared_options(manifest: Path | str, folder: Path, seed: int) -> list[str]:
+    """Options of every run of an experiment: its clips, one cache for all, every seed."""
+    return [
+        f"--data.manifest={manifest}",
+        f"--data.cache_dir={folder / 'cache'}",
+        *(f"--{name}={seed}" for name in ("seed_everything", "model.seed", "data.seed")),
+    ]
+
+
 def last_run(folder: Path) -> Path:
     """The folder of the last version that a run wrote: a killed one leaves its own behind."""
     return max(folder.glob("version_*"), key=lambda version: int(version.name.split("_")[1]))

@@ -5,7 +5,7 @@ the labels, as one process after the other; skips what is done, so that a stoppe
 on. Needs a folder of GRID clips with a `manifest.csv` (columns video, command, ..., split).
 
     python benchmarks/learning/experiment.py --manifest FOLDER/manifest.csv --seeds 0 1 2
-    python benchmarks/learning/report.py --figures docs
+    python benchmarks/learning/report.py --figures docs/figures
 
 `--smallest` makes one step of one pre-training and of one fine-tuning, to see that all works.
 """
@@ -17,7 +17,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from command import Run, last_run
+from command import Run, last_run, shared_options
 
 HERE = Path(__file__).parent
 # The ways to pre-train: the reference first, then each with one thing changed.
@@ -71,9 +71,7 @@ class Experiment:
                 f"--config=grid/{kind}.yaml",
                 f"--config={HERE / f'{kind}.yaml'}",
                 *options,
-                f"--data.manifest={self.manifest}",
-                f"--data.cache_dir={self.folder / 'cache'}",
-                *(f"--{key}={self.seed}" for key in ("seed_everything", "model.seed", "data.seed")),
+                *shared_options(self.manifest, self.folder, self.seed),
                 *(SMALLEST if self.smallest else ()),
             ),
         )

@@ -1,6 +1,6 @@
 """Tables and curves of `experiment.py`, over its seeds.
 
-    python benchmarks/learning/report.py --folder runs/learning [--figures docs]
+    python benchmarks/learning/report.py --folder runs/learning [--figures docs/figures]
 
 Prints Markdown: what pre-training reached, and the accuracy of fine-tuning on the test clips, as
 mean ± standard deviation over the seeds that are done. Draws the curves of every seed.

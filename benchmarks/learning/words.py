@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from command import Run, last_run, last_values
+from command import Run, last_run, last_values, shared_options
 from rich.console import Console
 from rich.table import Table
 
@@ -56,11 +56,7 @@ class Experiment:
 
     def shared(self) -> list[str]:
         """Options of every run."""
-        return [
-            f"--data.manifest={self.manifest}",
-            f"--data.cache_dir={self.folder / 'cache'}",
-            *(f"--{name}={self.seed}" for name in ("seed_everything", "model.seed", "data.seed")),
-        ]
+        return shared_options(self.manifest, self.folder, self.seed)
 
     def untrained(self, kind: str) -> Run:
         """Retrieval and losses before pre-training of one kind."""

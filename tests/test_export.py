@@ -16,7 +16,8 @@ from tiny import tiny_architecture
 from hicmae.checkpoints import InputSettings, ModelDescription, load_recognition_model
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError, HicmaeError
-from hicmae.export.commands import TOLERANCE, main
+from hicmae.export.commands import main
+from hicmae.export.exporting import TOLERANCE
 from hicmae.export.formats import open_onnx
 from hicmae.export.graph import ClipModel
 from hicmae.export.parity import clip_inputs

@@ -10,6 +10,7 @@ import pickle
 import re
 import signal
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from typing import NamedTuple, NoReturn
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from hicmae.configs import config_names, describe
 from hicmae.errors import HicmaeError
+from hicmae.imports import quick_imports
 
 DESCRIPTION = """\
 Audio-visual emotion recognition with HiCMAE: pre-train on unlabelled talking faces, fine-tune on
@@ -60,8 +62,10 @@ COMMANDS = {
     "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:main"),
     "convert": Command("weights from one format to another", "hicmae.checkpoints.convert:main"),
     "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:main"),
-    "crossval": Command("every fold, and a table of scores", "hicmae.evaluation.crossval:main"),
-    "report": Command("runs beside published results", "hicmae.evaluation.report:main"),
+    "crossval": Command(
+        "every fold, and a table of scores", "hicmae.evaluation.commands:crossval_main"
+    ),
+    "report": Command("runs beside published results", "hicmae.evaluation.commands:report_main"),
     "data": Command("tables, checks and faces of a corpus", "hicmae.preparation.commands:main"),
     "demo": Command("everything, on a synthetic corpus", "hicmae.demo.run:main"),
 }
@@ -96,10 +100,9 @@ def dispatch(arguments: list[str]) -> None:
     """
     name, options = arguments[0], arguments[1:]
     if name in TRAINING:
-        import_module("hicmae.training").run(arguments)
+        _load("hicmae.training:run")(arguments)
     elif name in COMMANDS:
-        module, function = COMMANDS[name].place.split(":")
-        getattr(import_module(module), function)(options)
+        _load(COMMANDS[name].place)(options)
     elif name == "configs":
         show_configs()
     elif name in {"-h", "--help", "help"}:
@@ -109,6 +112,13 @@ def dispatch(arguments: list[str]) -> None:
     else:
         known = ", ".join((*TRAINING, *COMMANDS, "configs"))
         raise HicmaeError(f"There is no command '{name}': choose {known}.")
+
+
+def _load(place: str) -> Callable[[list[str]], object]:
+    module, function = place.split(":")
+    with quick_imports():
+        loaded: Callable[[list[str]], object] = getattr(import_module(module), function)
+    return loaded
 
 
 def show_help() -> None:

@@ -6,13 +6,16 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from hicmae.demo.corpus import make_corpus
-from hicmae.training import run
+from hicmae.imports import quick_imports
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EMOTIONS = 6
 
@@ -91,6 +94,12 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
         folder / "corpus", speakers=effort.speakers, clips_per_emotion=effort.clips, seed=seed
     )
     corpus_seconds = time.perf_counter() - start
+    # Clips are seen to be made before the libraries of training are there, which takes seconds.
+    with quick_imports():
+        import pandas as pd  # noqa: PLC0415
+
+        from hicmae.training import run  # noqa: PLC0415
+
     common = [
         f"--data.manifest={manifest}",
         f"--data.cache_dir={folder / 'cache'}",
@@ -142,7 +151,8 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
         )
 
     console.rule("Result")
-    _report(console, manifest, outcomes)
+    table = pd.read_csv(manifest)
+    _report(console, table, outcomes)
     best = outcomes["pre-trained"].folder
     console.print(
         f"\ncorpus {corpus_seconds:.0f} s, pre-training {pretraining_seconds:.0f} s, "
@@ -155,7 +165,7 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
         ("fine-tuned model", _newest(best / "checkpoints", "best*.ckpt")),
     ):
         console.print(f"{what:18} {where}", soft_wrap=True, highlight=False)
-    clip = manifest.parent / str(pd.read_csv(manifest)["video"].iloc[-1])
+    clip = manifest.parent / str(table["video"].iloc[-1])
     console.print(
         f"\nOn a clip, of the demo or of yours:\n  hicmae recognize {clip} --checkpoint "
         f"{_newest(best / 'checkpoints', 'best*.ckpt')}",
@@ -165,9 +175,8 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
     return outcomes
 
 
-def _report(console: Console, manifest: Path, outcomes: dict[str, Outcome]) -> None:
-    table = pd.read_csv(manifest)
-    test = table[table["split"] == "test"]
+def _report(console: Console, clips: pd.DataFrame, outcomes: dict[str, Outcome]) -> None:
+    test = clips[clips["split"] == "test"]
     chance = f"{100 / EMOTIONS:.1f}"
     majority = 100 * test["emotion"].value_counts().max() / len(test)
     report = Table(

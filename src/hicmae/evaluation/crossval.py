@@ -1,8 +1,7 @@
-"""The command `hicmae crossval`: every fold of a corpus, one after the other, to one table."""
+"""Cross-validation: every fold of a corpus, one after the other, to one table."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import shlex
@@ -45,16 +44,6 @@ from hicmae.tasks import RecognitionTask
 from hicmae.tasks.recognition import NO_LABELS
 from hicmae.training import run
 
-DESCRIPTION = """\
-Fine-tunes and tests on every fold of a corpus, one after the other, and writes one table.
-
-  hicmae crossval --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
-
-All options of `hicmae fit` can be given; they hold for every fold. What is interrupted goes on
-where it stopped when the command is given again: finished folds are kept, and the fold in hand
-goes on from its last checkpoint. A corpus that has one split counts as one fold.
-"""
-
 # Options that the command itself sets for every fold, and how to say the same to it.
 _OWN = {
     "--data.fold": "choose folds with --folds 1,3",
@@ -70,24 +59,34 @@ _WITHOUT_EFFECT = {
 }
 
 
-def main(arguments: list[str]) -> None:
-    """`hicmae crossval`: runs the folds that are not done and writes the tables.
+def cross_validate(
+    rest: Sequence[str],
+    *,
+    folds: str | None,
+    output: str | None,
+    dry_run: bool,
+    command: Sequence[str],
+) -> None:
+    """Runs the folds that are not done and writes the tables.
 
     Args:
-        arguments: What stands behind `hicmae crossval`.
+        rest: Options of `hicmae fit` that all folds share.
+        folds: Numbers of the folds to run, such as 1,3; None for all of them.
+        output: Where to write; None for a folder named by the config.
+        dry_run: Whether the commands are shown and nothing is run.
+        command: Command line behind `hicmae`, which the tables tell.
 
     Raises:
         HicmaeError: A mistake that the user can mend, or a fold that failed.
     """
-    options, rest = _parser().parse_known_args(arguments)
     name = _name(_check_options(rest))
-    folder = Path(options.output or f"runs/crossval-{name}")
+    folder = Path(output or f"runs/crossval-{name}")
     config = resolve_config(rest)
     data = _data_of(config)
-    setup = _setup(config, data, name, ["crossval", *arguments])
-    chosen = _chosen_folds(options.folds, setup.fold_count, data)
+    setup = _setup(config, data, name, command)
+    chosen = _chosen_folds(folds, setup.fold_count, data)
     _check_folder(folder, config, data)
-    if options.dry_run:
+    if dry_run:
         _show_plan(rest, folder, chosen)
         return
     with locked(folder) as lock:
@@ -96,19 +95,6 @@ def main(arguments: list[str]) -> None:
     results = read_results(folder)
     write_tables(results, folder)
     _show(results, folder)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="hicmae crossval",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--folds", help="folds to run, such as 1,3; all of them if not given")
-    parser.add_argument("--output", help="where to write; runs/crossval-CONFIG if not given")
-    parser.add_argument("--dry_run", action="store_true", help="show the commands, run nothing")
-    return parser
 
 
 def _check_options(rest: Sequence[str]) -> Path:

@@ -1,8 +1,7 @@
-"""The command `hicmae report`: many runs in one table and one picture, beside published results."""
+"""Many runs in one table and one picture, beside published results."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,6 @@ from hicmae.evaluation.results import Results, read_results
 from hicmae.evaluation.scores import in_percent, metric_label
 from hicmae.evaluation.setup import ON_TEST_FOLD
 from hicmae.evaluation.tables import cell, markdown, published_rows
-
-DESCRIPTION = """\
-Joins runs into one table and one picture, with the published results of the same corpus, model and
-modality beside them.
-
-  hicmae report runs/crossval-ravdess runs/crossval-mafw --output report
-
-FOLDER is what `hicmae crossval` wrote, or the folder of a single tested run (RUN/version_0).
-"""
 
 # What a corpus is judged by where nothing is published for it.
 _USUAL_METRICS = {"classification": ("WAR",), "regression": ("CCC",)}
@@ -81,32 +71,24 @@ class Row:
     clips: int | None = None
 
 
-def main(arguments: list[str]) -> None:
-    """`hicmae report`: writes report.csv, report.md and report.png.
+def write_report(folders: Sequence[Path], output: Path) -> None:
+    """Writes report.csv, report.md and report.png.
 
     Args:
-        arguments: What stands behind `hicmae report`.
+        folders: Of runs.
+        output: Folder to write them into.
 
     Raises:
         HicmaeError: A folder holds no results.
     """
-    parser = argparse.ArgumentParser(
-        prog="hicmae report",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("folder", nargs="+", type=Path, help="folders of runs")
-    parser.add_argument("--output", type=Path, default=Path("report"), help="where to write")
-    options = parser.parse_args(arguments)
-    rows = report_rows([(folder, read_results(folder)) for folder in options.folder])
-    options.output.mkdir(parents=True, exist_ok=True)
-    report_frame(rows).to_csv(options.output / "report.csv", index=False)
-    (options.output / "report.md").write_text(report_page(rows), encoding="utf-8")
-    report_figure(rows).savefig(options.output / "report.png", dpi=110)
+    rows = report_rows([(folder, read_results(folder)) for folder in folders])
+    output.mkdir(parents=True, exist_ok=True)
+    report_frame(rows).to_csv(output / "report.csv", index=False)
+    (output / "report.md").write_text(report_page(rows), encoding="utf-8")
+    report_figure(rows).savefig(output / "report.png", dpi=110)
     console = Console()
     for name in ("report.md", "report.csv", "report.png"):
-        console.print(options.output / name, highlight=False, soft_wrap=True)
+        console.print(output / name, highlight=False, soft_wrap=True)
 
 
 def report_rows(runs: Sequence[tuple[Path, Results]]) -> list[Row]:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-from jsonargparse import ArgumentParser, Namespace
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from jsonargparse import ArgumentParser
 
-from hicmae.errors import CheckpointError, ConfigError, DataError
-from hicmae.files import whole_file
+from hicmae.choices import Faces, Per, Use
 from hicmae.help import HelpFormatter
-from hicmae.inference.embedding_store import FeatureStore, Per
-from hicmae.inference.listing import NamedClip, list_clips
-from hicmae.inference.people import Faces
-from hicmae.inference.recognizer import EmotionRecognizer, Use
-from hicmae.inference.recording import FileRecording
-from hicmae.inference.rendering import FORMATS, check_output, render
-from hicmae.inference.results import Recognition
-from hicmae.inference.tables import recognition_table
+from hicmae.imports import quick_imports
 
 RECOGNIZE = """\
 Recognises the emotions of the people in clips: video or sound files, folders of images, or folders
@@ -52,8 +35,6 @@ MODEL is a checkpoint of a run, pre-trained or fine-tuned, a folder that `hicmae
 the id of such a folder on a model hub.
 """
 
-Tell = Callable[[float], None]
-
 
 def recognize_main(arguments: list[str]) -> None:
     """Runs `hicmae recognize`.
@@ -77,40 +58,10 @@ def recognize_main(arguments: list[str]) -> None:
         help="annotated copy to write: .mp4, .mov or .mkv; a folder for several clips",
     )
     options = parser.parse_args(arguments or ["--help"])
-    recognizer, clips = _prepared(options)
-    if recognizer.kind == "pretraining":
-        raise CheckpointError(
-            f"{options.checkpoint} was only pre-trained and has no trained head to recognise with: "
-            "fine-tune it with `hicmae fit`, or take its features with `hicmae embed`."
-        )
-    renders = _renders(options.render, clips)
-    json_path = None if options.json in {None, "-"} else Path(options.json).expanduser()
-    csv_path = None if options.csv is None else Path(options.csv).expanduser()
-    _require_writable([json_path, csv_path, *renders.values()])
+    with quick_imports():  # after the options, so that help comes at once
+        from hicmae.inference.running import recognize  # noqa: PLC0415
 
-    console = Console(quiet=options.json == "-")
-    results: list[Recognition] = []
-    failures: list[DataError] = []
-    for number, clip in enumerate(clips, start=1):
-        label = clip.source if len(clips) == 1 else f"{number} of {len(clips)}: {clip.source}"
-        with _collected(failures, skip=options.on_error == "skip"):
-            with _progress(label) as tell:
-                # Most of the time of a rendered clip goes into its pictures.
-                share = 0.5 if renders else 1.0
-                result = recognizer.recognize(
-                    FileRecording(clip.path, sound=clip.sound),
-                    use=options.use,
-                    progress=_scaled(tell, 0.0, share),
-                )
-                if renders:
-                    told = _scaled(tell, share, 1.0)
-                    render(clip.path, result, renders[clip], sound=clip.sound, progress=told)
-            results.append(result)
-            console.print(recognition_table(result, clip.source))
-            if renders:
-                console.print(f"rendered to {renders[clip]}", highlight=False, soft_wrap=True)
-    _write_results(results, options.json == "-", json_path, csv_path)
-    _report(failures, len(clips))
+    recognize(options)
 
 
 def embed_main(arguments: list[str]) -> None:
@@ -138,63 +89,10 @@ def embed_main(arguments: list[str]) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what the output holds")
     options = parser.parse_args(arguments or ["--help"])
-    output = Path(options.output).expanduser()
-    if output.exists() and not options.overwrite:
-        raise ConfigError(
-            f"{output} exists already: give --overwrite to replace it, or another --output."
-        )
-    FeatureStore(output, {})  # a suffix that cannot be is told before the model is loaded
-    recognizer, clips = _prepared(options)
-    _require_writable([output])
-    settings = {
-        "model": fingerprint(recognizer),
-        "faces": options.faces,
-        "use": options.use,
-        "hop": options.hop,
-        "people": options.people,
-    }
-    store = FeatureStore(output, settings, per=options.per, layers=options.layers)
-    failures: list[DataError] = []
-    sources: dict[Path, str] = {}
-    held = {clip.path for clip in clips if store.holds(clip.path)}
-    if held:
-        Console(stderr=True).print(f"{len(held)} of {len(clips)} clips are done already.")
-    with _progress(f"{len(clips)} clips") as tell:
-        for number, clip in enumerate(clips):
-            told = _scaled(tell, number / len(clips), (number + 1) / len(clips))
-            if clip.path not in held:
-                embeddings = None
-                with _collected(failures, skip=options.on_error == "skip"):
-                    recording = FileRecording(clip.path, sound=clip.sound)
-                    embeddings = recognizer.embed(recording, use=options.use, progress=told)
-                if embeddings is None:
-                    continue
-                store.add(clip.path, embeddings)
-            sources[clip.path] = clip.source
-            told(1.0)
-    if not sources:
-        _report(failures, len(clips))
-    shapes = store.join(sources)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{output} holds features of {len(sources)} clips:")
-    for name, shape in shapes.items():
-        console.print(f"  {name:12} {' x '.join(map(str, shape))}")
-    console.print("Read them in Python:")
-    console.print("  from hicmae.inference.embedding_store import read_features", markup=False)
-    console.print(
-        f"  features = read_features({str(output)!r})  # features.table, features.joint",
-        markup=False,
-    )
-    _report(failures, len(clips))
+    with quick_imports():  # after the options, so that help comes at once
+        from hicmae.inference.running import embed  # noqa: PLC0415
 
-
-def fingerprint(recognizer: EmotionRecognizer) -> str:
-    """24 hexadecimal digits that tell models apart whose features differ."""
-    digest = hashlib.sha256(repr(recognizer.description.inputs).encode())
-    for name, tensor in sorted(recognizer.model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:24]
+    embed(options)
 
 
 def _parser(command: str, description: str) -> ArgumentParser:
@@ -230,118 +128,3 @@ def _parser(command: str, description: str) -> ArgumentParser:
         help="stop at a clip that cannot be used, or list such clips at the end",
     )
     return parser
-
-
-def _prepared(options: Namespace) -> tuple[EmotionRecognizer, list[NamedClip]]:
-    if options.checkpoint is None:
-        raise ConfigError(
-            "--checkpoint is missing: give a trained model, such as RUN/checkpoints/best.ckpt of a "
-            "training run (`hicmae demo` trains a small one and prints where it is), a folder that "
-            "`hicmae convert` wrote, or its id on a model hub."
-        )
-    recognizer = EmotionRecognizer.from_pretrained(
-        options.checkpoint,
-        faces=options.faces,
-        device=options.device,
-        batch_size=options.batch_size,
-        hop=options.hop,
-        most_people=options.people,
-    )
-    hears_alone = recognizer.description.modality == "audio" or options.use == "audio"
-    return recognizer, list_clips(options.clips, sounds_alone=hears_alone)
-
-
-def _renders(given: str | None, clips: Sequence[NamedClip]) -> dict[NamedClip, Path]:
-    """Where each clip is rendered to."""
-    if given is None:
-        return {}
-    target = Path(given).expanduser()
-    named = bool(target.suffix) and not target.is_dir()
-    if len(clips) == 1 and named:
-        check_output(target)
-        return {clips[0]: target}
-    if named and target.suffix.lower() in FORMATS:
-        raise ConfigError(
-            f"--render {given} is one file, but there are {len(clips)} clips: name a folder."
-        )
-    renders = {clip: target / clip.name.with_name(f"{clip.name.name}.mp4") for clip in clips}
-    owners: dict[Path, NamedClip] = {}
-    for clip, path in renders.items():
-        if owners.setdefault(path, clip) is not clip:
-            raise ConfigError(
-                f"{owners[path].path} and {clip.path} would both be rendered to {path}: render "
-                "them one by one, or rename one."
-            )
-    return renders
-
-
-def _require_writable(paths: Sequence[Path | None]) -> None:
-    """Tells before the work, not after it, what cannot be written."""
-    for path in paths:
-        if path is None:
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise DataError(f"{path} is a folder: name a file to write.")
-        except OSError as error:
-            raise DataError(
-                f"{path} cannot be written ({error.strerror}): name another place."
-            ) from error
-
-
-def _write_results(
-    results: Sequence[Recognition], to_stdout: bool, json_path: Path | None, csv_path: Path | None
-) -> None:
-    content = json.dumps([result.to_dict() for result in results], indent=2, ensure_ascii=False)
-    if to_stdout:
-        sys.stdout.write(content + "\n")
-    if json_path is not None:
-        with whole_file(json_path) as part:
-            part.write_text(content + "\n", encoding="utf-8")
-    if csv_path is not None:
-        frames = [result.to_frame() for result in results]
-        with whole_file(csv_path) as part:
-            (pd.concat(frames) if frames else pd.DataFrame()).to_csv(part, index=False)
-
-
-@contextmanager
-def _collected(failures: list[DataError], *, skip: bool) -> Iterator[None]:
-    """Keeps a clip's mistake for the end, or lets it stop the command."""
-    try:
-        yield
-    except DataError as error:
-        if not skip:
-            raise
-        failures.append(error)
-
-
-def _report(failures: Sequence[DataError], clips: int) -> None:
-    if not failures:
-        return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"{len(failures)} of {clips} clips were left out:", style="bold red")
-    for failure in failures:
-        console.print(f"  {failure}", markup=False)
-    raise SystemExit(1)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Tell]:
-    """A bar on the standard error, which goes away; gives the function that moves it."""
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-    )
-    with bar:
-        task = bar.add_task(label, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
-
-
-def _scaled(tell: Tell, first: float, last: float) -> Tell:
-    return lambda share: tell(first + (last - first) * share)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save, save_file
 
+from hicmae.choices import Per
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
 from hicmae.inference.results import Embedding, Floats
@@ -27,7 +28,6 @@ from hicmae.inference.results import Embedding, Floats
 SUFFIXES = (".safetensors", ".npz", ".parquet")
 """Kinds of files that features are written to."""
 
-Per = Literal["window", "clip"]
 Setting = str | float | bool | None
 
 _UNREADABLE = (

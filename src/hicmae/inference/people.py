@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import av
 import numpy as np
@@ -17,9 +16,6 @@ from hicmae.preparation.faces.alignment import align, similarity, template
 from hicmae.preparation.faces.crop import FaceOptions
 from hicmae.preparation.faces.detection import Array, Face, build_detector, import_opencv
 from hicmae.preparation.faces.tracking import Stay, track_people
-
-Faces = Literal["crop", "none"]
-"""Whether each face is looked for and cut out, or the centre square of the picture is taken."""
 
 Progress = Callable[[float], None]
 """Is told what share is done, from 0 to 1."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import Any, TypeVar, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from hicmae.checkpoints.description import Kind, ModelDescription
+from hicmae.choices import Faces, Use
 from hicmae.data.media import SAMPLE_RATE
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.hub import HubModel
 from hicmae.inference.people import (
-    Faces,
     PersonTrack,
     Progress,
     box_track,
@@ -40,8 +40,6 @@ from hicmae.models import RecognitionModel
 from hicmae.preparation.faces.crop import FaceOptions
 
 Clip = str | Path | Recording
-Use = Literal["both", "audio", "video"]
-
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces
 
 Result = TypeVar("Result")
@@ -327,12 +325,13 @@ class EmotionRecognizer(HubModel):
         numbers: list[int] = []
         times: list[tuple[float, float]] = []
         parts: list[list[Floats]] = []
+        reached = 0.0
         while batch := list(islice(windows, self.batch_size)):
             parts.append(compute(*self.preprocess(batch)))
             numbers += [window.person for window in batch]
             times += [(window.start, window.end) for window in batch]
-            reached = max(end for _, end in times) / recording.duration
-            tell(searched + (1 - searched) * min(reached, 1.0))
+            reached = max(reached, *(window.end for window in batch))
+            tell(searched + (1 - searched) * min(reached / recording.duration, 1.0))
         tell(1.0)
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return _Table(people, np.array(numbers), np.array(times, np.float32), columns)

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from hicmae.checkpoints.description import Kind
+from hicmae.choices import Use
 from hicmae.errors import DataError
 from hicmae.inference.attention import attention_rollout
 from hicmae.inference.people import Progress
-from hicmae.inference.recognizer import EmotionRecognizer, Use
+from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.recording import FileRecording
 from hicmae.inference.results import Floats
 from hicmae.inference.windows import InputWindow

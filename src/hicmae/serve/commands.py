@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import signal
 import threading
-from typing import Literal
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
+from hicmae.choices import Faces
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.help import HelpFormatter
 
@@ -97,7 +97,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--max_megabytes", type=float, default=100.0, help="largest file taken")
     parser.add_argument(
         "--faces",
-        type=Literal["crop", "none"],
+        type=Faces,
         default="crop",
         help="crop looks for faces; none takes clips that are face crops already",
     )

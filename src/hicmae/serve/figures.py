@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from hicmae.checkpoints.description import ModelDescription
-from hicmae.inference.recognizer import Use
+from hicmae.choices import Use
 from hicmae.inference.results import Floats
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
 

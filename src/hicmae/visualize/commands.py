@@ -7,8 +7,8 @@ from collections.abc import Callable
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from hicmae.choices import Layout
 from hicmae.help import HelpFormatter
-from hicmae.visualize.embeddings import Method
 from hicmae.visualize.style import check_output, save_figure
 
 DESCRIPTION = """\
@@ -140,7 +140,7 @@ def _embeddings_options(parser: ArgumentParser) -> None:
         action="append",
         help="column to colour by; may be given several times (default: emotion, subject)",
     )
-    parser.add_argument("--method", type=Method, default="tsne", help="of layout")
+    parser.add_argument("--method", type=Layout, default="tsne", help="of layout")
     parser.add_argument("--seed", type=int, default=0, help="of tsne and umap")
 
 

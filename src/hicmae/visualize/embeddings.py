@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from hicmae.choices import Layout
 from hicmae.data.manifest import COLUMNS, read_manifest
 from hicmae.errors import ConfigError, DataError
 from hicmae.inference.embedding_store import Features
 from hicmae.inference.results import Embedding
 from hicmae.visualize.style import COLOURS, MARKERS
 
-Method = Literal["tsne", "umap", "pca"]
 Floats = npt.NDArray[np.float32]
 
-METHODS = get_args(Method)
+METHODS = get_args(Layout)
 _TITLES = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 _FEWEST_CLIPS = 5
 # A label with more different numbers is a quantity, such as arousal, and no class.
@@ -146,7 +146,7 @@ def _places(names: Any) -> dict[str, list[int]]:
     return places
 
 
-def project(joint: Floats, method: Method = "tsne", seed: int = 0) -> tuple[Floats, list[str]]:
+def project(joint: Floats, method: Layout = "tsne", seed: int = 0) -> tuple[Floats, list[str]]:
     """Lays features out in a plane.
 
     Args:
@@ -199,7 +199,7 @@ def embeddings_figure(
     labels: str | Path | pd.DataFrame,
     colours: Sequence[str] = ("emotion", "subject"),
     *,
-    method: Method = "tsne",
+    method: Layout = "tsne",
     seed: int = 0,
 ) -> Figure:
     """Draws the features of clips in a plane, coloured once by each column.

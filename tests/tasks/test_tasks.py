@@ -587,3 +587,15 @@ class TestRegression:
         run.predict(regression(), datamodule=Batches(test=[make_batch(2, label=None)]))
         table = pd.read_csv(tmp_path / "version_0" / "predictions.csv")
         assert list(table.columns) == ["id", *TARGETS]
+
+
+@pytest.mark.parametrize("clip", [None, 0.5], ids=["unclipped", "clipped"])
+def test_a_step_is_fused_unless_fp16_gradients_are_clipped(kind, tmp_path, clip):
+    """A fused step unscales by itself, so that a trainer cannot clip before it."""
+    maker, label = kind
+    task = maker()
+    scaled = pl.plugins.MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+    run = trainer(tmp_path, plugins=[scaled], gradient_clip_val=clip)
+    run.fit(task, datamodule=Batches(train=[make_batch(label=label)] * 2))
+    assert run.optimizers[0].defaults["fused"] == (clip is None)
+    assert all(weight.isfinite().all() for weight in task.parameters())

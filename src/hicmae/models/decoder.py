@@ -13,7 +13,6 @@ from hicmae.models.layers import (
     CrossAttentionBlock,
     Mask,
     SelfAttentionBlock,
-    gather_tokens,
     sinusoidal_positions,
 )
 from hicmae.models.sizes import Architecture
@@ -29,6 +28,8 @@ class Decoder(nn.Module):
         num_tokens: Tokens of a whole input, N.
         patch_values: Numbers in one reconstructed patch, P.
     """
+
+    positions: Tensor
 
     def __init__(self, architecture: Architecture, num_tokens: int, patch_values: int) -> None:
         super().__init__()
@@ -58,9 +59,8 @@ class Decoder(nn.Module):
         Returns:
             The reconstructed patches (B, K, P).
         """
-        positions = self.positions.expand(len(tokens), -1, -1)  # type: ignore[operator]
-        visible = gather_tokens(positions, mask.visible)  # (B, M, D)
-        masked = gather_tokens(positions, mask.masked)  # (B, K, D)
+        visible = self.positions[0, mask.visible]  # (B, M, D)
+        masked = self.positions[0, mask.masked]  # (B, K, D)
         sequence = torch.cat([self.projection(tokens) + visible, self.mask_token + masked], dim=1)
         contexts = [None] * (len(self.blocks) - len(skips)) + [
             self.projection(skip) + visible for skip in skips

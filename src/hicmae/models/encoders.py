@@ -73,6 +73,8 @@ class Encoder(nn.Module):
         drop_path: Largest stochastic depth rate; it grows linearly with depth from 0.
     """
 
+    positions: Tensor
+
     def __init__(
         self,
         embedding: VideoEmbedding | AudioEmbedding,
@@ -107,9 +109,7 @@ class Encoder(nn.Module):
             The last layer's tokens (B, M, C) and those of each tapped layer, all normalised by the
             encoder's final norm.
         """
-        positions = self.positions.expand(inputs.shape[0], -1, -1)  # type: ignore[operator]
-        if visible is not None:
-            positions = gather_tokens(positions, visible)
+        positions = self.positions if visible is None else self.positions[0, visible]
         tokens = self.embedding(inputs, visible) + positions  # (B, M, C)
         tapped = {}
         for layer, block in enumerate(self.blocks, start=1):

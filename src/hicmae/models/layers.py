@@ -48,7 +48,8 @@ def sinusoidal_positions(count: int, width: int) -> Tensor:
 
 def gather_tokens(tokens: Tensor, index: Tensor) -> Tensor:
     """Picks tokens by index: (B, N, C) and (B, M) to (B, M, C)."""
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+    clips = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)
+    return tokens[clips, index]
 
 
 class SelfAttention(nn.Module):

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from hicmae.checkpoints import load_pretrained
@@ -189,17 +190,9 @@ class AudioVisualTask(LightningModule, ABC):
             accumulated=self.trainer.accumulate_grad_batches,
         )
         rank_zero_info(f"{rate}.")
-        optimiser = torch.optim.AdamW(
-            parameter_groups(
-                self.model,
-                learning_rate=rate.peak,
-                weight_decay=self.weight_decay,
-                layer_decay=self.layer_decay,
-                depth=self.architecture.depth,
-                fusion_depth=self.architecture.fusion_depth,
-            ),
-            betas=(self.betas[0], self.betas[1]),
-        )
+        # A fused step unscales the gradients of fp16 itself, after they would have been clipped.
+        clipped_fp16 = self.trainer.precision == "16-mixed" and self.trainer.gradient_clip_val
+        optimiser = self.optimiser(rate.peak, fused=not clipped_fp16)
 
         def factor(step: int) -> float:
             return warmup_cosine(
@@ -213,6 +206,27 @@ class AudioVisualTask(LightningModule, ABC):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": LambdaLR(optimiser, factor), "interval": "step"},
         }
+
+    def optimiser(self, learning_rate: float, *, fused: bool = True) -> AdamW:
+        """AdamW in layer-wise groups.
+
+        Args:
+            learning_rate: Of the topmost layers.
+            fused: Whether a step is one pass over weights, gradients and moments, not one for each
+                operation.
+        """
+        return AdamW(
+            parameter_groups(
+                self.model,
+                learning_rate=learning_rate,
+                weight_decay=self.weight_decay,
+                layer_decay=self.layer_decay,
+                depth=self.architecture.depth,
+                fusion_depth=self.architecture.fusion_depth,
+            ),
+            betas=(self.betas[0], self.betas[1]),
+            fused=fused,
+        )
 
     def _clips_per_batch(self) -> int:
         """Clips that one process trains on in one batch, each counted as often as it is shown."""

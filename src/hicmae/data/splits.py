@@ -126,7 +126,7 @@ def make_splits(
         policy += "; validation uses the test rows, so the best epoch is chosen on them"
     elif not len(val) and val_split == "from_train" and val_fraction > 0 and len(train):
         val, how = _hold_out(table, train, classes, val_fraction, rng)
-        train = np.setdiff1d(train, val)
+        train = train[~np.isin(train, val)]
         policy += f"; validation holds out {how}"
     if train_fraction < 1:
         kept = _per_class(train, classes, train_fraction, np.random.default_rng([seed, 1]))

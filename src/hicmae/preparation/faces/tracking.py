@@ -223,30 +223,46 @@ def _in_half(faces: Sequence[Face], picture: tuple[int, int], policy: FacePolicy
 def _link(detections: Sequence[Sequence[Face]]) -> list[_Chain]:
     """Puts every face to the chain whose last face it overlaps most, or begins a new one."""
     chains: list[_Chain] = []
+    # A chain may go on however long ago it ended: all of them are compared at once, as an hour with
+    # many cuts has hundreds.
+    ends = np.empty((4, sum(map(len, detections))))  # box of the last face of every chain
     for look, faces in enumerate(detections):
-        pairs = [
-            (overlap, chain, face)
-            for chain in chains
-            for face in faces
-            if (overlap := _overlap(chain.faces[-1], face)) > _SAME_OVERLAP
-        ]
-        pairs.sort(key=lambda pair: pair[0], reverse=True)
+        if not faces:
+            continue
+        overlaps = _overlaps(ends[:, : len(chains)], np.array([face.box for face in faces]).T)
+        places = np.argwhere(overlaps > _SAME_OVERLAP)
+        best_first = np.argsort(-overlaps[tuple(places.T)], kind="stable")
         linked: set[Face] = set()
-        for _, chain, face in pairs:
+        for number, place in places[best_first].tolist():
+            chain, face = chains[number], faces[place]
             if face not in linked and chain.looks[-1] < look:
                 chain.looks.append(look)
                 chain.faces.append(face)
+                ends[:, number] = face.box
                 linked.add(face)
-        chains += [_Chain([look], [face]) for face in faces if face not in linked]
+        for face in faces:
+            if face not in linked:
+                ends[:, len(chains)] = face.box
+                chains.append(_Chain([look], [face]))
     return chains
 
 
-def _overlap(one: Face, other: Face) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.minimum(one.box[2:], other.box[2:]) - np.maximum(one.box[:2], other.box[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    union = one.side**2 + other.side**2 - shared
-    return shared / union if union > 0 else 0.0
+def _overlaps(ones: Array, others: Array) -> Array:
+    """Intersection over union (N, M) of boxes whose corners are the columns (4, N) and (4, M)."""
+    left, top, right, bottom = ones[:, :, None]
+    shared = _area(
+        np.maximum(left, others[0]),
+        np.maximum(top, others[1]),
+        np.minimum(right, others[2]),
+        np.minimum(bottom, others[3]),
+    )
+    union = _area(left, top, right, bottom) + _area(*others) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def _area(left: Array, top: Array, right: Array, bottom: Array) -> Array:
+    area: Array = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    return area
 
 
 def _weight(chain: _Chain, picture: tuple[int, int], policy: FacePolicy) -> float:

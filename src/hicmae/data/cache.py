@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hicmae.data.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
+from hicmae.data.media.members import local_file
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
 
@@ -131,7 +132,7 @@ def _key(path: Path, **options: object) -> str:
         if path.is_dir():
             stamp = sorted((item.name, *_change(item.stat())) for item in os.scandir(path))
         else:
-            stamp = [("", *_change(path.stat()))]
+            stamp = [("", *_change(local_file(path).stat()))]
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); correct its row or take it out."

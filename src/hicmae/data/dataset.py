@@ -15,10 +15,11 @@ from hicmae.data.cache import ClipCache
 from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
 from hicmae.data.sampling import Window, evaluation_windows, random_window
-from hicmae.errors import DataError
+from hicmae.errors import ConfigError, DataError
 
 ErrorPolicy = Literal["raise", "skip"]
 AudioAlignment = Literal["proportion", "time"]
+Pixels = Literal["rgb", "yuv420"]
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -46,6 +47,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
             (reference implementation, fine-tuning), or by "time" in seconds (pre-training).
         max_length_difference: Seconds by which picture and sound may differ in length before the
             clip counts as unreadable; None accepts any difference.
+        pixels: Frames as "rgb", or as "yuv420", the brightness and colour that most codecs keep, in
+            half the bytes. The cache holds RGB.
+
+    Raises:
+        ConfigError: Frames of this size cannot be kept as brightness and colour.
     """
 
     def __init__(
@@ -66,7 +72,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         folder_fps: float = 25.0,
         audio_by: AudioAlignment = "proportion",
         max_length_difference: float | None = None,
+        pixels: Pixels = "rgb",
     ) -> None:
+        if pixels == "yuv420" and frame_size % 4:
+            raise ConfigError(
+                f"data.frame_size is {frame_size}, but with data.pixels yuv420 it has to be a "
+                "multiple of 4."
+            )
         # Columns of Arrow lie in a few blocks of memory that worker processes share; Python strings
         # would be copied into each of them page by page as their reference counts change.
         self._columns = {field.name: pa.array(table[field.name]) for field in fields(Clip)}
@@ -85,6 +97,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self._folder_fps = folder_fps
         self._audio_by = audio_by
         self._max_length_difference = max_length_difference
+        self._planar = pixels == "yuv420" and cache is None
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -107,10 +120,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 depend on the worker that reads them. A bare index means epoch 0.
 
         Returns:
-            `frames` uint8 (V, T, S, S, 3), `waveform` list of V float32 arrays, `target` if there
-            are labels, `group` (str or None) if any clip of the table has one, `id`, `index`. V is
-            R in training. An unreadable clip under "skip" gives `skipped` (the message) and `empty`
-            (`frames` and `target` of no clip) in place of its data.
+            `frames` uint8 (V, T, S, S, 3), or as planes (V, T, 3 · S / 2, S) with their
+            `rgb_matrix` (3, 4), as `hicmae.data.colour` has them; `waveform` list of V float32
+            arrays, `target` if there are labels, `group` (str or None) if any clip of the table has
+            one, `id`, `index`. V is R in training. An unreadable clip under "skip" gives `skipped`
+            (the message) and `empty` (`frames` and `target` of no clip) in place of its data.
 
         Raises:
             DataError: The clip cannot be read, under "raise".
@@ -121,48 +135,62 @@ class ClipDataset(Dataset[dict[str, Any]]):
         if self._grouped:
             item["group"] = clip.group
         try:
-            frames, waveforms = self._read(clip, index, epoch)
+            item |= self._read(clip, index, epoch)
         except DataError as error:
             if self._on_error == "raise":
                 raise
             return item | {"skipped": str(error), "empty": self._nothing()}
-        item |= {"frames": frames, "waveform": waveforms}
         if self._targets is not None:
             item["target"] = self._targets[index]
         return item
 
     def _nothing(self) -> dict[str, npt.NDArray[Any]]:
         size = self._frame_size
-        shape = (0, self._views or 1, self._num_frames, size, size, 3)
+        picture = (size * 3 // 2, size) if self._planar else (size, size, 3)
+        shape = (0, self._views or 1, self._num_frames, *picture)
         empty: dict[str, npt.NDArray[Any]] = {"frames": np.empty(shape, np.uint8)}
+        if self._planar:
+            empty["rgb_matrix"] = np.empty((0, 3, 4), np.float32)
         if self._targets is not None:
             empty["target"] = self._targets[:0]
         return empty
 
-    def _read(
-        self, clip: Clip, index: int, epoch: int
-    ) -> tuple[npt.NDArray[np.uint8], list[npt.NDArray[np.float32]]]:
-        """Frames (V, T, S, S, 3) and the waveform of each view."""
-        video, start, end = clip.video, clip.start, clip.end
+    def _read(self, clip: Clip, index: int, epoch: int) -> dict[str, Any]:
+        """`frames` (V, T, ...), perhaps with their `rgb_matrix`, and `waveform` of each view."""
         region = self._region if self._region is not None else clip.side
-        read_sound = read_audio if self._cache is None else self._cache.waveform
-        waveform = read_sound(clip.sound, start=clip.audio_start, end=clip.audio_end)
+        segment: dict[str, Any] = {
+            "start": clip.start,
+            "end": clip.end,
+            "folder_fps": self._folder_fps,
+        }
+        read: dict[str, Any] = {}
         if self._cache is not None:
-            pictures, fps = self._cache.frames(
-                video, start=start, end=end, region=region, folder_fps=self._folder_fps
-            )
-            self._check_lengths(video, len(pictures) / fps, len(waveform) / SAMPLE_RATE)
+            waveform = self._cache.waveform(clip.sound, start=clip.audio_start, end=clip.audio_end)
+            pictures, fps = self._cache.frames(clip.video, region=region, **segment)
+            self._check_lengths(clip.video, len(pictures) / fps, len(waveform) / SAMPLE_RATE)
             windows = self._windows(len(pictures), index, epoch)
-            frames = pictures[np.array([window.frames for window in windows])]
+            read["frames"] = pictures[np.array([window.frames for window in windows])]
         else:
-            with VideoReader(video, start=start, end=end, folder_fps=self._folder_fps) as reader:
+            with VideoReader(clip.video, **segment) as reader:
                 fps = reader.fps
-                self._check_lengths(video, reader.frame_count / fps, len(waveform) / SAMPLE_RATE)
+                if clip.one_source:
+                    waveform = reader.sound()
+                else:
+                    waveform = read_audio(clip.sound, start=clip.audio_start, end=clip.audio_end)
+                self._check_lengths(
+                    clip.video, reader.frame_count / fps, len(waveform) / SAMPLE_RATE
+                )
                 windows = self._windows(reader.frame_count, index, epoch)
                 wanted = [frame for window in windows for frame in window.frames]
-                frames = reader.read(wanted, size=self._frame_size, region=region)
-                frames = frames.reshape(len(windows), -1, *frames.shape[1:])
-        return frames, [self._sound_of(window, waveform, fps, video) for window in windows]
+                if self._planar:
+                    frames, read["rgb_matrix"] = reader.read_planes(
+                        wanted, size=self._frame_size, region=region
+                    )
+                else:
+                    frames = reader.read(wanted, size=self._frame_size, region=region)
+            read["frames"] = frames.reshape(len(windows), -1, *frames.shape[1:])
+        read["waveform"] = [self._sound_of(window, waveform, fps, clip.video) for window in windows]
+        return read
 
     def _check_lengths(self, video: str, picture_seconds: float, sound_seconds: float) -> None:
         limit = self._max_length_difference
@@ -201,7 +229,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Puts clips together.
 
     Returns:
-        `frames` uint8 (B, V, T, S, S, 3); `waveform` float32 (B, V, L), zero-padded, and
+        `frames` uint8 (B, V, T, S, S, 3), or (B, V, T, 3 · S / 2, S) with `rgb_matrix` (B, 3, 4);
+        `waveform` float32 (B, V, L), zero-padded, and
         `waveform_length` int64 (B, V); `target` int64 (B,) or float32 (B, K) if there are labels;
         `group` list of B str or None if any clip of the table has a group; `id` list of B str;
         `index` int64 (B,); `skipped` list of (id, message). Skipped clips are in the last one
@@ -217,7 +246,7 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if "group" in items[0]:
         batch["group"] = [item["group"] for item in read]
     if read:
-        for name in ("frames", "target"):
+        for name in ("frames", "rgb_matrix", "target"):
             if name in read[0]:
                 batch[name] = torch.from_numpy(np.stack([item[name] for item in read]))
     else:
@@ -269,6 +298,8 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
         rank: This process, from 0.
         shuffle: Whether the clips are for training.
         seed: Draws the order, with the epoch.
+        block: Neighbouring clips that are shuffled among each other, block after block in random
+            order; None shuffles all.
         done: The epoch in which a run is resumed and the clips of this process that it has behind
             it in that epoch; they are left out there.
     """
@@ -281,6 +312,7 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
         rank: int,
         shuffle: bool,
         seed: int = 0,
+        block: int | None = None,
         done: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(
@@ -292,6 +324,7 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
             drop_last=shuffle,
         )
         self.clip_count = clip_count
+        self.block = block
         self.done_epoch, self.done_clips = done
         # A resumed trainer has workers read ahead before it calls `set_epoch`.
         self.set_epoch(self.done_epoch)
@@ -308,7 +341,14 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
         epoch = self.epoch if self.shuffle else 0
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch])
-            order = rng.permutation(self.clip_count)[: len(self) * self.num_replicas]
+            order = self._shuffled(rng)[: len(self) * self.num_replicas]
         done = self.done_clips if epoch == self.done_epoch else 0
         for index in order[self.rank :: self.num_replicas][done:]:
             yield int(index), epoch
+
+    def _shuffled(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        if self.block is None:
+            return rng.permutation(self.clip_count)
+        blocks = np.arange(self.clip_count) // self.block
+        turn = rng.permutation(-(-self.clip_count // self.block))
+        return np.lexsort((rng.random(self.clip_count), turn[blocks]))

@@ -6,7 +6,8 @@ Text is pandas' `str`, which keeps a column in two blocks of memory, however man
 what is missing in it is NaN.
 
 - `id` (str): unique name of the clip; predictions and error messages carry it.
-- `video` (str): media file or folder of face images.
+- `video` (str): media file or folder of face images, or `shard.tar#OFFSET+SIZE`: a media file
+  within a tar file, by the bytes that it takes there.
 - `audio` (str or NaN): sound file; NaN means that the sound lies in `video`.
 - `start`, `end` (float, seconds or NaN): the part of `video` that is the clip.
 - `audio_start`, `audio_end` (float, seconds or NaN): the part of the sound that is the clip. A
@@ -22,6 +23,7 @@ what is missing in it is NaN.
 """
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hicmae.data.media import Side
+from hicmae.data.media.members import file_of, is_there
 from hicmae.errors import DataError
 from hicmae.files import whole_file
 
@@ -75,6 +78,12 @@ class Clip:
     def sound(self) -> str:
         """The file that holds the sound."""
         return self.video if self.audio is None else self.audio
+
+    @property
+    def one_source(self) -> bool:
+        """Whether picture and sound are the same segment of one file."""
+        segments = (self.start, self.end), (self.audio_start, self.audio_end)
+        return self.audio in {None, self.video} and segments[0] == segments[1]
 
 
 def clips_of(table: pd.DataFrame) -> list[Clip]:
@@ -350,19 +359,21 @@ def check_files(table: pd.DataFrame, source: str) -> None:
         DataError: A file is missing; names the first one, its row, and how many are missing.
     """
     found: dict[str, bool] = {}
+    # Neighbours in the table share the files of a pack.
+    is_there_once = lru_cache(maxsize=64)(is_there)
     missing = np.zeros(len(table), dtype=bool)
     for name in ("video", "audio"):
         paths = table[name]
         for path in paths.dropna().unique():
             if path not in found:
-                found[path] = Path(path).exists()
+                found[path] = is_there_once(file_of(path))
         lost = [path for path, is_there in found.items() if not is_there]
         missing |= paths.isin(lost).to_numpy()
     if not missing.any():
         return
     position = int(missing.argmax())
     row = table.iloc[position]
-    file = row["audio"] if found[row["video"]] else row["video"]
+    file = file_of(row["audio"] if found[row["video"]] else row["video"])
     raise DataError(
         f"{source}, {row_name(table, position)}: {file} does not exist "
         f"({int(missing.sum())} of {len(table)} rows lack a file); "

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from hicmae.data.augmentation import Augmentation, resize
+from hicmae.data.colour import rgb_from_planes
 from hicmae.data.features import FilterBank
 from hicmae.errors import ConfigError
 from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
@@ -52,13 +53,14 @@ class BatchPreprocessor(nn.Module):
         precision has converted; it is computed in single precision at least.
 
         Args:
-            batch: `frames` uint8 (B, V, T, H, W, 3), `waveform` (B, V, L) and `waveform_length`
-                (B, V), with whatever else; B may be 0.
+            batch: `frames` uint8 (B, V, T, H, W, 3), or planes (B, V, T, 3 · S / 2, S) with
+                `rgb_matrix` (B, 3, 4); `waveform` (B, V, L) and `waveform_length` (B, V), with
+                whatever else; B may be 0.
             augment: Whether the clips go through the augmentation.
 
         Returns:
             A new batch with `video` (B, V, 3, T, S, S), ImageNet-normalised, and `audio`
-            (B, V, 1, F, M) in place of the three. Where the augmentation mixes clips, `target` is a
+            (B, V, 1, F, M) in their place. Where the augmentation mixes clips, `target` is a
             `MixedTarget`.
         """
         batch = dict(batch)
@@ -67,7 +69,13 @@ class BatchPreprocessor(nn.Module):
         lengths = batch.pop("waveform_length")
         size = frames.shape[:2]
         augmentation = self.augmentation if augment else None
-        video = self._video(frames.flatten(0, 1), augmentation).unflatten(0, size)
+        matrices = batch.pop("rgb_matrix", None)
+        clips = frames.flatten(0, 1)
+        if matrices is None:
+            clips = channels_first(clips)
+        else:
+            clips = rgb_from_planes(clips, matrices.repeat_interleave(size[1], 0))
+        video = self._video(clips, augmentation).unflatten(0, size)
         audio = self._audio(waveform.flatten(0, 1), lengths.flatten(), augmentation)
         batch |= {"video": video, "audio": audio.unflatten(0, size)}
         if augmentation is not None:
@@ -75,9 +83,7 @@ class BatchPreprocessor(nn.Module):
         return batch | {name: batch[name].to(waveform.dtype) for name in ("video", "audio")}
 
     def _video(self, frames: Tensor, augmentation: Augmentation | None) -> Tensor:
-        """(N, T, H, W, 3) to (N, 3, T, S, S)."""
-        # Moving bytes, and only then turning them into floats, is several times as fast on a CPU.
-        frames = frames.permute(0, 1, 4, 2, 3).contiguous()  # (N, T, 3, H, W)
+        """uint8 (N, T, 3, H, W) to normalised (N, 3, T, S, S)."""
         if augmentation is None:
             side = round(self.crop_pct * frames.shape[-1])
             centre = v2.functional.center_crop(frames.flatten(0, 1), [side, side])
@@ -102,3 +108,9 @@ class BatchPreprocessor(nn.Module):
             waveform = augmentation.waveform(waveform, lengths)
         spectrogram: Tensor = self.filter_bank(waveform, lengths)
         return spectrogram if augmentation is None else augmentation.spectrogram(spectrogram)
+
+
+def channels_first(frames: Tensor) -> Tensor:
+    """Decoded pictures (N, T, H, W, 3) as (N, T, 3, H, W)."""
+    # Moving bytes, and only then turning them into floats, is several times as fast on a CPU.
+    return frames.permute(0, 1, 4, 2, 3).contiguous()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hicmae.checkpoints.description import ModelDescription
-from hicmae.data.preprocessing import BatchPreprocessor
+from hicmae.data.preprocessing import BatchPreprocessor, channels_first
 from hicmae.models import RecognitionModel
 
 Tensors = dict[str, Tensor]
@@ -69,7 +69,7 @@ class ClipModel(BatchPreprocessor):
         """Outputs by name; see the class."""
         video = audio = torch.empty(0)
         if frames is not None:
-            video = self._video(frames, None)  # (B, 3, T, S, S)
+            video = self._video(channels_first(frames), None)  # (B, 3, T, S, S)
         if waveform is not None:
             audio = self.filter_bank(waveform, waveform_length)  # (B, 1, F, M)
         features = self.model.features(video, audio)

@@ -1,10 +1,11 @@
-"""The commands `hicmae data ...`: from a downloaded corpus to a table, a report, faces, sound."""
+"""The commands `hicmae data ...`: from a download to a table, a report, faces, sound, a pack."""
 
 from __future__ import annotations
 
 import warnings
 from argparse import SUPPRESS
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.faces import FaceOptions, build_detector, crop_face
 from hicmae.preparation.folder import list_folder
 from hicmae.preparation.integrity import Limits, inspect
+from hicmae.preparation.pack import MANIFEST
+from hicmae.preparation.pack import pack as pack_clips
+from hicmae.preparation.pack_writing import PackOptions
 from hicmae.preparation.report import count_clips, write_report
 from hicmae.preparation.work import DONE, FAILED, Plan, ResultLog, Row, process
 
@@ -35,6 +39,7 @@ Parquet) or a folder of media files.
   hicmae data check    --config finetune/ravdess.yaml --data.root RAVDESS --output checks/ravdess
   hicmae data faces    --config finetune/ravdess.yaml --data.root RAVDESS --output faces/ravdess
   hicmae data audio    VIDEOS --output SOUNDS
+  hicmae data pack     --config finetune/ravdess.yaml --data.root RAVDESS --output packs/ravdess
 
 What is interrupted goes on where it stopped when the command is given again. `--data.manifest FILE`
 makes a run, or a further command, use a table in place of the corpus' folder.
@@ -73,7 +78,8 @@ def main(arguments: list[str]) -> None:
     for section in _OTHER_SECTIONS:
         del options[command][section]
     chosen = parser.instantiate_classes(options)[command]
-    good = {"manifest": manifest, "check": check, "faces": faces, "audio": audio}[command](chosen)
+    run = {"manifest": manifest, "check": check, "faces": faces, "audio": audio, "pack": pack}
+    good = run[command](chosen)
     if not good:
         raise SystemExit(1)
 
@@ -102,6 +108,7 @@ def _parser() -> ArgumentParser:
         ("check", "Opens every clip and tells what is wrong or missing.", _check_options),
         ("faces", "Writes clips of the aligned face, with their sound.", _faces_options),
         ("audio", "Writes the sound of every clip as 16 kHz mono.", _audio_options),
+        ("pack", "Writes cut and scaled clips into a few large files.", _pack_options),
     ):
         part = ArgumentParser(description=describe, exit_on_error=False)
         part.add_argument("source", type=str, nargs="?", help="table or folder of clips")
@@ -137,6 +144,12 @@ def _faces_options(parser: ArgumentParser) -> None:
 
 def _audio_options(parser: ArgumentParser) -> None:
     _output_folder(parser)
+    parser.add_class_arguments(Plan, None)
+
+
+def _pack_options(parser: ArgumentParser) -> None:
+    _output_folder(parser)
+    parser.add_class_arguments(PackOptions, None)
     parser.add_class_arguments(Plan, None)
 
 
@@ -223,6 +236,29 @@ def audio(options: Namespace) -> bool:
     return _convert(options, work, "audio", {})
 
 
+def pack(options: Namespace) -> bool:
+    """Packs every clip; gives whether each could be read."""
+    source, table = _table(options)
+    folder = Path(options.output).expanduser()
+    how = PackOptions(**_chosen(options, PackOptions))
+    if options.data is not None:
+        read = options.data.clip_options
+        how = replace(
+            how,
+            region=how.region or read["region"],
+            folder_fps=how.folder_fps or read["folder_fps"],
+        )
+    plan = Plan(**_chosen(options, Plan))
+    clips = clips_of(table)
+    rows = pack_clips(table, folder, how, plan, source=source)
+    if plan.dry_run or not _complete(clips, rows):
+        return True
+    if plan.shard_numbers() != (1, 1):
+        Console().print("All clips are ready; give the command once more without --shard.")
+        return True
+    return _tell(_in_order(clips, rows), folder, "pack", folder / MANIFEST)
+
+
 def _convert(
     options: Namespace, work: Callable[[Clip], Row], name: str, settings: dict[str, Any]
 ) -> bool:
@@ -241,11 +277,17 @@ def _convert(
     if plan.dry_run or not _complete(clips, rows):
         return True
     results = _in_order(clips, rows)
+    good = (results["status"] == DONE).to_numpy()
+    table_path = _table_path(folder, int(good.sum()))
+    save_manifest(_with_new_media(table[good], results[good], folder), table_path, overwrite=True)
+    return _tell(results, folder, name, table_path)
+
+
+def _tell(results: pd.DataFrame, folder: Path, name: str, table_path: Path) -> bool:
+    """Writes and prints what became of the clips; gives whether all went well."""
     results.to_csv(folder / f"{name}.csv", index=False)
     good = (results["status"] == DONE).to_numpy()
     results[~good].to_csv(folder / "problems.csv", index=False)
-    table_path = _table_path(folder, int(good.sum()))
-    save_manifest(_with_new_media(table[good], results[good], folder), table_path, overwrite=True)
     console = Console(soft_wrap=True)
     console.print(f"{good.sum()} of {len(good)} clips are in {table_path}.")
     for status, clips_with_it in results[~good].groupby("status")["id"]:

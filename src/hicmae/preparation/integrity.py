@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from hicmae.data.manifest import Clip
 from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio
+from hicmae.data.media.members import is_there
 from hicmae.errors import DataError
 from hicmae.preparation.work import DONE, Row
 
@@ -65,7 +65,7 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
     row: Row = {}
     found: dict[str, str] = {}
     sound = clip.sound
-    gone = [path for path in dict.fromkeys((clip.video, sound)) if not Path(path).exists()]
+    gone = [path for path in dict.fromkeys((clip.video, sound)) if not is_there(path)]
     if gone:
         found[MISSING] = f"{' and '.join(gone)} does not exist"
     if clip.video not in gone:

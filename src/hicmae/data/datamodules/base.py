@@ -24,11 +24,13 @@ from hicmae.data.dataset import (
     ClipDataset,
     ClipSampler,
     ErrorPolicy,
+    Pixels,
     collate,
     collate_repeats,
 )
 from hicmae.data.manifest import check_files, check_manifest, row_name
 from hicmae.data.media import Region
+from hicmae.data.media.members import member_of
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.errors import ConfigError, DataError
@@ -84,6 +86,10 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         max_length_difference: Seconds by which picture and sound may differ in length before the
             clip counts as unreadable; null accepts any difference.
         folder_fps: Frames per second of clips that are folders of images.
+        pixels: How frames travel from the decoder to the device: as "rgb", or as "yuv420", the
+            brightness and colour of most codecs, which is half the bytes and becomes RGB on the
+            device. Pixels then differ by 1 or 2 of 255 on average (docs/speed.md); a cache holds
+            RGB in any case.
         cache_dir: Folder that keeps decoded clips between epochs and runs; null keeps none.
         val_split: Where validation rows come from: "from_train" takes those of the corpus or, where
             it names none, holds out training subjects; "same_as_test" selects on the test rows, as
@@ -96,6 +102,9 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         augmentation: What training clips go through; null trains on them as they are.
         pin_memory: Whether batches are put in pinned memory; null means if there is a CUDA device.
         prefetch: Batches that each worker prepares ahead.
+        shuffle_block: Neighbouring training clips that are shuffled among each other: they are
+            drawn block by block, blocks in random order, so that a pack on a disk that is slow to
+            jump is read one shard after another; null shuffles all.
 
     Attributes:
         skipped_clips: Message of every clip skipped so far in this process, by id.
@@ -123,6 +132,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         audio_by: AudioAlignment = "proportion",
         max_length_difference: float | None = None,
         folder_fps: float = 25.0,
+        pixels: Pixels = "rgb",
         cache_dir: str | None = None,
         val_split: ValidationPolicy = "from_train",
         val_fraction: float = 0.1,
@@ -130,6 +140,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         augmentation: Augmentation | None = None,
         pin_memory: bool | None = None,
         prefetch: int = 2,
+        shuffle_block: int | None = None,
     ) -> None:
         super().__init__()
         # Not for the logger: a model and a data module with an option of the same name would clash.
@@ -142,6 +153,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             ("seed", seed, 0),
             ("views", views, 1),
             ("prefetch", prefetch, 1),
+            ("shuffle_block", 1 if shuffle_block is None else shuffle_block, 1),
         ):
             if value < least:
                 raise ConfigError(f"data.{name} is {value}; give {least} or more.")
@@ -161,6 +173,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         self.train_fraction = train_fraction
         self.pin_memory = pin_memory
         self.prefetch = prefetch
+        self.shuffle_block = shuffle_block
         self.clip_options: dict[str, Any] = {
             "num_frames": num_frames,
             "stride": stride,
@@ -171,6 +184,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             "folder_fps": folder_fps,
             "audio_by": audio_by,
             "max_length_difference": max_length_difference,
+            "pixels": pixels,
         }
         self.cache_dir = cache_dir
         self.preprocessor = BatchPreprocessor(
@@ -293,6 +307,12 @@ class AudioVisualDataModule(LightningDataModule, ABC):
                 f"{self.source} has no {split} rows ({self.splits.policy}); choose another fold, "
                 "name the split of the rows in a split column, or change data.val_split."
             )
+        packed = len(rows) and member_of(self.table["video"].iloc[rows[0]])
+        if packed and self.clip_options["region"] is not None:
+            raise ConfigError(
+                f"data.region is {self.clip_options['region']}, but {self.source} is a pack, whose "
+                "clips are cut already; set --data.region null."
+            )
         if not self.files_are_listed:
             check_files(self.table.iloc[rows], self.source)
         labelled = self.num_outputs > 0
@@ -365,6 +385,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             rank=self.trainer.global_rank if self.trainer else 0,
             shuffle=training,
             seed=self.seed,
+            block=self.shuffle_block,
             done=self._done() if training else (0, 0),
         )
         if training and not len(sampler):

@@ -1,6 +1,5 @@
 """The data module of a labelled corpus."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import read_manifest
+from hicmae.data.media.mirrors import path_here
 from hicmae.errors import ConfigError, DataError
 
 
@@ -20,7 +20,9 @@ class CorpusDataModule(AudioVisualDataModule):
         root: Folder of the corpus.
         fold: Fold of the cross-validation that is tested, from 1.
         manifest: Table of the corpus that `hicmae data` wrote (of its clips as they are, of those
-            without problems, or of face crops), to be read in place of the folder.
+            without problems, of face crops, of a pack), to be read in place of the folder; a pack
+            may lie in object storage (s3://bucket/pack/manifest.parquet).
+        mirror: Folder that keeps what is fetched from object storage; null is ~/.cache/hicmae.
         **kwargs: Options of `AudioVisualDataModule`.
     """
 
@@ -31,6 +33,7 @@ class CorpusDataModule(AudioVisualDataModule):
         fold: int = 1,
         *,
         manifest: str | None = None,
+        mirror: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(root=root, fold=fold, **kwargs)
@@ -38,7 +41,7 @@ class CorpusDataModule(AudioVisualDataModule):
             folds = f"folds 1 to {corpus.fold_count}" if corpus.fold_count > 1 else "one split: 1"
             raise ConfigError(f"data.fold is {fold}, but {corpus.name} has {folds}.")
         self.corpus = corpus
-        self.manifest = None if manifest is None else Path(manifest).expanduser()
+        self.manifest = None if manifest is None else path_here(manifest, mirror)
 
     @property
     def source(self) -> str:

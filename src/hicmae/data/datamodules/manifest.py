@@ -1,12 +1,12 @@
 """A data module over a table of the user's own."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import label_columns, read_manifest
+from hicmae.data.media.mirrors import path_here
 from hicmae.errors import ConfigError, DataError
 
 
@@ -17,8 +17,10 @@ class ManifestDataModule(AudioVisualDataModule):
     `subject`, `fold`, `split` (train, val or test), and any label columns.
 
     Args:
-        manifest: CSV file.
+        manifest: CSV or Parquet file, or the address of a pack's in object storage
+            (s3://bucket/pack/manifest.parquet), whose shards are fetched as they are needed.
         root: Folder against which relative paths in it resolve; null is that of the file.
+        mirror: Folder that keeps what is fetched from object storage; null is ~/.cache/hicmae.
         label: Column of class names, for classification.
         targets: Columns of numbers, for regression. Without `label` and `targets` the clips are
             unlabelled, for pre-training.
@@ -34,9 +36,10 @@ class ManifestDataModule(AudioVisualDataModule):
         label: str | None = None,
         targets: list[str] | None = None,
         classes: list[str] | None = None,
+        mirror: str | None = None,
         **kwargs: Any,
     ) -> None:
-        path = Path(manifest).expanduser()
+        path = path_here(manifest, mirror)
         super().__init__(root=str(path.parent) if root is None else root, **kwargs)
         if label and targets:
             raise ConfigError("data.label and data.targets exclude each other; give one of them.")

@@ -9,10 +9,11 @@ asked for.
 """
 
 from hicmae.data.media.audio import SAMPLE_RATE, read_audio, resampled
+from hicmae.data.media.folder import IMAGE_SUFFIXES
 from hicmae.data.media.outline import MediaOutline, read_outline
-from hicmae.data.media.sources import IMAGE_SUFFIXES
+from hicmae.data.media.pictures import PictureConverter, Region, Side
 from hicmae.data.media.streaming import stream_pictures, stream_sound
-from hicmae.data.media.video import PictureConverter, Region, Side, VideoReader
+from hicmae.data.media.video import VideoReader
 
 __all__ = [
     "IMAGE_SUFFIXES",

@@ -1,13 +1,16 @@
 """Sound of any file as one channel at one rate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import torch
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from torchaudio.functional import resample
 
 from hicmae.data.media.containers import check_segment, open_container, time_origin
@@ -86,19 +89,17 @@ def _decode_audio(
             container.seek(int((max(start - _AUDIO_RUN_UP, 0.0) + origin) * av.time_base))
         except av.FFmpegError:
             return None
-    # Format only: mixing to mono within the resampler changes the level of stereo by sqrt(2).
-    planar = AudioResampler(format="fltp")
+    frames = audio_frames(container.streams.audio[0], container.demux(), path)
     chunks: list[np.ndarray] = []
     begin, samples, rate = 0.0, 0, 1
-    for frame in audio_frames(container, path):
+    for frame, chunk in one_channel(frames):
         if not chunks:
             rate = frame.sample_rate
             begin = 0.0 if frame.time is None else frame.time - origin
             if seek and begin > start:
                 return None
-        for part in planar.resample(frame):
-            chunks.append(part.to_ndarray().mean(axis=0))
-            samples += part.samples
+        chunks.append(chunk)
+        samples += len(chunk)
         if end is not None and begin + samples / rate >= end:
             break
     if not chunks:
@@ -109,17 +110,35 @@ def _decode_audio(
     return (waveform, rate) if waveform.size else None
 
 
-def audio_frames(container: InputContainer, path: Path) -> Iterator[av.AudioFrame]:
-    """Decodes the first audio stream from where the container stands.
+def one_channel(frames: Iterable[av.AudioFrame]) -> Iterator[tuple[av.AudioFrame, np.ndarray]]:
+    """Frames of sound of any kind with their samples, float32 (L,), the mean of the channels."""
+    # Format only: mixing to mono within the resampler changes the level of stereo by sqrt(2).
+    planar = AudioResampler(format="fltp")
+    for frame in frames:
+        parts = [frame] if frame.format.name == "fltp" else planar.resample(frame)
+        for part in parts:
+            channels = [
+                np.frombuffer(memoryview(plane), np.float32, part.samples) for plane in part.planes
+            ]
+            yield frame, np.mean(channels, axis=0) if len(channels) > 1 else channels[0].copy()
+
+
+def audio_frames(
+    stream: AudioStream, packets: "Iterable[Packet[Any]]", path: Path
+) -> Iterator[av.AudioFrame]:
+    """Decodes a stream of sound.
+
+    Args:
+        stream: The stream.
+        packets: Packets of its file, in order; those of other streams tell whether it was cut off.
+        path: The file, for messages.
 
     Raises:
         DataError: The sound is cut off or damaged.
     """
-    stream = container.streams.audio[0]
     seconds: float | None = None
     cut = False
-    # Every stream is read: a file may be cut off in the midst of its pictures.
-    for packet in container.demux():
+    for packet in packets:
         if packet.size:
             cut = packet.is_corrupt
         if packet.stream_index != stream.index:
@@ -135,7 +154,7 @@ def audio_frames(container: InputContainer, path: Path) -> Iterator[av.AudioFram
             seconds = frame.time or 0.0
             yield frame
     # A WAV that was written to a pipe states no true length, so that its last packet looks cut.
-    if cut and container.format.name != "wav":
+    if cut and stream.container.format.name != "wav":
         raise _damaged_sound(path, seconds or 0.0)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+from hicmae.data.media.members import media_address
 from hicmae.errors import DataError
 
 # FLV and Matroska round time stamps to a millisecond, which must not move a frame over a border.
@@ -29,16 +30,14 @@ def check_segment(path: Path, start: float | None, end: float | None) -> None:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Opens a video, sound or image file; the caller closes it.
+    """Opens a video, sound or image file, or one within a pack; the caller closes it.
 
     Raises:
         DataError: The file is missing, empty, or no media file.
     """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; correct its row or take it out.")
+    address = media_address(path)
     try:
-        # The prefix keeps a colon in a file's name from being read as a network protocol.
-        return av.open(f"file:{path}", metadata_errors="ignore")
+        return av.open(address, metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:
         raise DataError(
             f"{path} cannot be opened as video or sound ({error.strerror}); it is empty, cut off "

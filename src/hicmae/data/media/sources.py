@@ -1,22 +1,20 @@
-"""Where frames come from: the packets of a video file, or a folder of images."""
+"""The compressed packets of a video file as a source of frames and of sound."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from hicmae.data.media.audio import audio_frames, one_channel
 from hicmae.data.media.containers import TOLERANCE, open_container, time_origin
 from hicmae.errors import DataError
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
-"""Files of a frame folder that are frames; anything else in the folder is left alone."""
 
 
 class FrameSource(Protocol):
@@ -41,6 +39,13 @@ class FrameSource(Protocol):
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Gives the frames of these indices, which ascend without repeats."""
 
+    def sound(self) -> tuple[np.ndarray, int] | None:
+        """The sound that lies at hand with the frames; None where it is to be read by itself.
+
+        Returns:
+            float32 waveform (L,), the mean of the channels, and its samples per second.
+        """
+
     def close(self) -> None:
         """Lets go of open files."""
 
@@ -63,6 +68,9 @@ class VideoFile:
 
     def __init__(self, path: Path, start: float, end: float | None) -> None:
         self.path = path
+        self._whole = start == 0 and end is None
+        self._sound_packets: list[av.Packet[Stream]] = []
+        self._damaged = False
         self._open_stream()
         self._scan(start, end, seek=start > 0)
         if start > 0 and not self._covers(start):
@@ -91,7 +99,7 @@ class VideoFile:
         if not wanted:
             return
         found = 0
-        for index, frame in self._decode(min(wanted)):
+        for index, frame in self._decode(wanted):
             found = max(found, index + 1)
             if index in wanted:
                 if frame.is_corrupt:
@@ -120,6 +128,25 @@ class VideoFile:
         # Known by decoding, which most readers of a clip have no need of beforehand.
         return upright_size(self.path)
 
+    def sound(self) -> tuple[np.ndarray, int] | None:
+        """The sound of a whole, undamaged file, whose packets came with those of the frames.
+
+        They are given up for it: a second time they are not at hand.
+
+        Raises:
+            DataError: The sound is damaged.
+        """
+        # A decoder that has been through them would not begin anew as it began.
+        packets, self._sound_packets = self._sound_packets, []
+        if not self._whole or self._damaged or not packets:
+            return None
+        frames = audio_frames(self._container.streams.audio[0], packets, self.path)
+        chunks, rate = [], 1
+        for frame, chunk in one_channel(frames):
+            rate = frame.sample_rate
+            chunks.append(chunk)
+        return (np.concatenate(chunks), rate) if chunks else None
+
     def close(self) -> None:
         """Closes the file."""
         self._container.close()
@@ -131,7 +158,7 @@ class VideoFile:
             self._container.close()
             raise DataError(f"{self.path} has no video stream; name a file that has one.")
         self._stream = stream
-        self._unit = self._stream.time_base or Fraction(1, av.time_base)
+        self._unit = float(self._stream.time_base or Fraction(1, av.time_base))
         # A training run reads one clip per process; threads within a clip cost more than they give.
         self._stream.codec_context.thread_count = 1
         self._origin = time_origin(self._container)
@@ -140,6 +167,8 @@ class VideoFile:
     def _scan(self, start: float, end: float | None, *, seek: bool) -> None:
         """Collects the packets from the key frame before `start` up to `end`."""
         self._packets: list[av.Packet[Stream]] = []
+        self._sound_packets = []
+        sound = next((stream.index for stream in self._container.streams.audio), None)
         self._reached_end, self._damaged = True, False
         try:
             if seek:
@@ -147,6 +176,8 @@ class VideoFile:
             # Every stream is read: a file may be cut off in the midst of its sound.
             for packet in self._container.demux():
                 self._damaged |= packet.is_corrupt
+                if packet.stream_index == sound:
+                    self._sound_packets.append(packet)
                 if packet.stream_index != self._stream.index or not packet.size:
                     continue
                 if packet.pts is None:
@@ -177,25 +208,31 @@ class VideoFile:
         return 0 if stamp is None else stamp
 
     def _seconds(self, stamp: int) -> float:
-        return float(stamp * self._unit) - self._origin
+        return stamp * self._unit - self._origin
 
     def _lost_end(self, start: float, end: float | None) -> int:
         """Frames that the header promises for the segment, when the file was cut off; else 0."""
         if not self._reached_end:
             return 0
-        last = max((self._seconds(self._stamp(packet)) for packet in self._packets), default=0.0)
+        stamps = [self._stamp(packet) for packet in self._packets]
+        last = self._seconds(max(stamps)) if stamps else 0.0
         promised = promised_end(self._container, self._stream, self.fps, last, self._damaged)
         return round((min(promised, end or promised) - start) * self.fps) if promised else 0
 
-    def _decode(self, index: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Frames of the segment with their index, from `index` or from some frame before it."""
+    def _decode(self, wanted: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames of the segment with their index, among them the wanted ones, as they come."""
+        first = min(wanted)
         context = self._stream.codec_context
         context.flush_buffers()
         order = -self._skipped
-        packets = iter(self._packets[self._entry(index) :])
+        packets = iter(self._packets[self._entry(first) :])
         packet: av.Packet[Stream] | None = None
+        skip = False
         while True:
             packet = next(packets, None)
+            # A frame that no other leans on need not be decoded unless it is wanted.
+            shown = packet is None or self._index_of.get(self._stamp(packet)) in wanted
+            context.skip_frame = "NONREF" if skip and not shown else "DEFAULT"
             try:
                 frames = context.decode(packet)
             except av.FFmpegError:
@@ -205,6 +242,8 @@ class VideoFile:
                 packets = iter(())
                 continue
             for frame in frames:
+                # Fields may come in packets of their own, the second without the frame's stamp.
+                skip = self._stamped and not frame.interlaced_frame
                 place = order
                 if self._stamped:
                     place = -1 if frame.pts is None else self._index_of.get(frame.pts, -1)
@@ -255,10 +294,11 @@ def upright_size(path: Path) -> tuple[int, int]:
             first = next(container.decode(film))
         except (av.FFmpegError, StopIteration):  # told by whoever asks for pictures
             return size
-        return _upright(first)
+        return upright(first)
 
 
-def _upright(frame: av.VideoFrame) -> tuple[int, int]:
+def upright(frame: av.VideoFrame) -> tuple[int, int]:
+    """Width and height in pixels of a frame as it is to be shown."""
     if quarter_turns(frame) % 2:
         return frame.height, frame.width
     return frame.width, frame.height
@@ -294,68 +334,3 @@ def mean_rate(times: Sequence[float]) -> float:
     """Frames per second of sorted times; one frame alone counts as one second."""
     span = times[-1] - times[0] if len(times) else 0.0
     return (len(times) - 1) / span if span else 1.0
-
-
-class ImageFolder:
-    """A folder of numbered images as a clip.
-
-    Args:
-        path: The folder.
-        start: Start of the segment in seconds.
-        end: End of the segment in seconds; None is the end of the clip.
-        fps: Frames per second that the images stand for.
-
-    Raises:
-        DataError: The folder has no images, or the first of them cannot be decoded.
-    """
-
-    def __init__(self, path: Path, start: float, end: float | None, fps: float) -> None:
-        self.path = path
-        self.fps = fps
-        images = sorted(
-            (
-                item
-                for item in path.iterdir()
-                # macOS leaves hidden twins (._1.png) that are no pictures.
-                if item.suffix.lower() in IMAGE_SUFFIXES and item.name[0] != "."
-            ),
-            key=lambda item: _natural_order(item.name),
-        )
-        if not images:
-            kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise DataError(f"{path} holds no images ({kinds}); name the folder of a clip's faces.")
-        limit = float("inf") if end is None else end - TOLERANCE
-        self._images = [
-            image for index, image in enumerate(images) if start - TOLERANCE <= index / fps < limit
-        ]
-        self.frame_count = len(self._images)
-        first = self._load(images[0])
-        self.width, self.height = _upright(first)
-
-    def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Gives the frames of these indices, which ascend without repeats.
-
-        Raises:
-            DataError: An image cannot be decoded.
-        """
-        for index in indices:
-            yield index, self._load(self._images[index])
-
-    def close(self) -> None:
-        """Nothing stays open between images."""
-
-    @staticmethod
-    def _load(image: Path) -> av.VideoFrame:
-        with open_container(image) as container:
-            try:
-                return next(container.decode(video=0))
-            except (av.FFmpegError, StopIteration, IndexError) as error:
-                raise DataError(
-                    f"{image} cannot be decoded as an image; replace it or take the clip out."
-                ) from error
-
-
-def _natural_order(name: str) -> list[tuple[int, str]]:
-    """Sorts numbers within names by value: 2.png before 10.png."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

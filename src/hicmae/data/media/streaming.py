@@ -9,15 +9,14 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from hicmae.data.media.audio import SAMPLE_RATE, audio_frames, resampled
+from hicmae.data.media.audio import SAMPLE_RATE, audio_frames, one_channel, resampled
 from hicmae.data.media.containers import open_container
 from hicmae.data.media.outline import MediaOutline
+from hicmae.data.media.pictures import PictureConverter, Region, Side
 from hicmae.data.media.sources import film_of
-from hicmae.data.media.video import PictureConverter, Region, Side
 from hicmae.errors import DataError
 
 _MARGIN = 1  # seconds, whole, so that resampling lies on the same grid in every piece
@@ -123,14 +122,13 @@ def stream_sound(
     with open_container(path) as container:
         if not container.streams.audio:
             raise DataError(f"{path} has no audio stream; name a file that has one.")
-        planar = AudioResampler(format="fltp")
+        frames = audio_frames(container.streams.audio[0], container.demux(), path)
         chunks: list[np.ndarray] = []
         held, rate, before = 0, 1, 0  # `before`: samples held of the piece before
-        for frame in audio_frames(container, path):
+        for frame, chunk in one_channel(frames):
             rate = frame.sample_rate if rate == 1 else rate
-            for part in planar.resample(frame):
-                chunks.append(part.to_ndarray().mean(axis=0))
-                held += part.samples
+            chunks.append(chunk)
+            held += len(chunk)
             while held >= before + (seconds + _MARGIN) * rate:
                 samples = np.concatenate(chunks)
                 end = before + seconds * rate

@@ -1,24 +1,25 @@
 """Frames of a clip as RGB pictures."""
 
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-import av
 import numpy as np
-from av.filter import Graph
+import numpy.typing as npt
 
+from hicmae.data.media.audio import read_audio, resampled
 from hicmae.data.media.containers import check_segment
-from hicmae.data.media.sources import FrameSource, ImageFolder, VideoFile, quarter_turns
+from hicmae.data.media.folder import ImageFolder
+from hicmae.data.media.pictures import (
+    PictureConverter,
+    PlanesConverter,
+    Region,
+    Side,
+    region_of,
+)
+from hicmae.data.media.sources import FrameSource, VideoFile
 from hicmae.errors import ConfigError, DataError
-
-Region = tuple[int, int, int, int]
-"""A part of a picture as (top, left, height, width) in source pixels."""
-
-Side = Literal["left", "right"]
-"""A half of a picture, where two people are in view."""
 
 
 class VideoReader:
@@ -63,6 +64,7 @@ class VideoReader:
         if folder_fps <= 0:
             raise ConfigError(f"folder_fps is {folder_fps}, but frames per second are positive.")
         self.path = path
+        self._start, self._end = start, end
         self._source: FrameSource = (
             ImageFolder(path, start or 0.0, end, folder_fps)
             if path.is_dir()
@@ -109,20 +111,34 @@ class VideoReader:
                 region lies outside the clip, or frames of several shapes were asked for without
                 `size`.
         """
-        places: dict[int, list[int]] = {}
-        for place, index in enumerate(indices):
-            places.setdefault(index, []).append(place)
-        pictures: list[np.ndarray | None] = [None] * len(indices)
-        for index, picture in self.pictures(sorted(places), size=size, region=region):
-            for place in places[index]:
-                pictures[place] = picture
-        kept = [picture for picture in pictures if picture is not None]
-        if not kept:
-            _, _, height, width = _region(region, self.width, self.height)
+        pictures = _arranged(indices, self.pictures(_ascending(indices), size=size, region=region))
+        if not pictures:
+            _, _, height, width = region_of(region, self.width, self.height)
             return np.zeros((0, size or height, size or width, 3), np.uint8)
-        if len({picture.shape for picture in kept}) > 1:
+        if len({picture.shape for picture in pictures}) > 1:
             raise DataError(f"{self.path} has frames of several sizes; give a size to read them.")
-        return np.stack(kept)
+        return np.stack(pictures)
+
+    def read_planes(
+        self, indices: Sequence[int], *, size: int, region: Region | Side | None = None
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """Decodes some frames and leaves them as brightness and colour: half the bytes of RGB.
+
+        Args:
+            indices: As for `read`, at least one.
+            size: Side of the square pictures, a multiple of 4.
+            region: As for `read`.
+
+        Returns:
+            uint8 planes (T, 3 · size / 2, size) and the float32 matrix (3, 4) that makes them RGB,
+            as `hicmae.data.colour.rgb_from_planes` takes them.
+
+        Raises:
+            DataError: As for `read`, or frames differ in their colour space.
+        """
+        convert = PlanesConverter(str(self.path), size, region)
+        planes = _arranged(indices, self._converted(_ascending(indices), convert))
+        return np.stack(planes), convert.matrix
 
     def pictures(
         self,
@@ -144,15 +160,35 @@ class VideoReader:
         Raises:
             DataError: As for `read`; frames may differ in size.
         """
+        return self._converted(indices, PictureConverter(str(self.path), size, region))
+
+    def _converted(
+        self, indices: Sequence[int], convert: PictureConverter
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
         for index in indices:
             if not 0 <= index < self.frame_count:
                 raise DataError(
                     f"{self.path}: frame {index} was asked for, but the clip has frames 0 to "
                     f"{self.frame_count - 1}."
                 )
-        convert = PictureConverter(str(self.path), size, region)
         for index, frame in self._source.frames(indices):
             yield index, convert(frame)
+
+    def sound(self) -> np.ndarray:
+        """The sound of the same file and segment, as `read_audio` gives it.
+
+        Of a whole file the packets are at hand, so that it need not be opened again.
+
+        Returns:
+            float32 waveform (L,) in [-1, 1] at 16 kHz.
+
+        Raises:
+            DataError: The file has no sound in the segment, or it is damaged.
+        """
+        at_hand = self._source.sound()
+        if at_hand is None:
+            return read_audio(self.path, start=self._start, end=self._end)
+        return resampled(*at_hand)
 
     def close(self) -> None:
         """Closes the file; reading afterwards is an error."""
@@ -170,85 +206,13 @@ class VideoReader:
         self.close()
 
 
-def _region(region: Region | Side | None, width: int, height: int) -> Region:
-    if isinstance(region, tuple | list):
-        return region
-    part = width if region is None else width // 2
-    side = min(part, height)
-    left = (part - side) // 2 + (width - part if region == "right" else 0)
-    return (height - side) // 2, left, side, side
+def _ascending(indices: Sequence[int]) -> list[int]:
+    return sorted(set(indices))
 
 
-class PictureConverter:
-    """Cuts, scales and turns decoded frames into RGB in one pass of FFmpeg's filters.
-
-    A graph belongs to one kind of picture and is built anew when that changes within a clip.
-
-    Args:
-        source: What the frames are of, for messages.
-        size: Side of the square pictures that are wanted; None keeps the pixels of the region.
-        region: As for `VideoReader.read`.
-    """
-
-    def __init__(
-        self, source: str, size: int | None = None, region: Region | Side | None = None
-    ) -> None:
-        self._source = source
-        self._size = size
-        self._region = region
-        self._kind: tuple[int, int, str, int, int, int] | None = None
-        self._graph: Graph | None = None
-
-    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """The uint8 RGB picture of a frame, upright.
-
-        Raises:
-            DataError: The region lies outside the frame.
-        """
-        kind = (
-            frame.width,
-            frame.height,
-            frame.format.name,
-            int(frame.colorspace),
-            int(frame.color_range),
-            quarter_turns(frame),
-        )
-        if self._graph is None or kind != self._kind:
-            self._graph, self._kind = self._build(frame), kind
-        # A time stamp may be missing or repeat; the graph has no use for it.
-        frame.pts = None
-        self._graph.vpush(frame)
-        return self._graph.vpull().to_ndarray()
-
-    def _build(self, frame: av.VideoFrame) -> Graph:
-        turns = quarter_turns(frame)
-        width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-        region = _region(self._region, width, height)
-        top, left, rows, columns = region
-        if (
-            min(top, left) < 0
-            or min(rows, columns) < 1
-            or top + rows > height
-            or left + columns > width
-        ):
-            raise DataError(
-                f"{self._source}: the region (top, left, height, width) = {region} does not lie "
-                f"within its {height} x {width} pixels (height x width)."
-            )
-        graph = Graph()
-        if hasattr(graph, "threads"):  # PyAV 18; a pool of threads costs more than it gives here
-            graph.threads = 1
-        graph.link_nodes(
-            graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base or Fraction(1, 1000),
-            ),
-            *(graph.add("transpose", "cclock") for _ in range(turns)),
-            graph.add("crop", f"{columns}:{rows}:{left}:{top}:exact=1"),
-            graph.add("scale", f"{self._size or columns}:{self._size or rows}:flags=bilinear"),
-            graph.add("format", "rgb24"),
-            graph.add("buffersink"),
-        ).configure()
-        return graph
+def _arranged(
+    indices: Sequence[int], pictures: Iterable[tuple[int, npt.NDArray[np.uint8]]]
+) -> list[npt.NDArray[np.uint8]]:
+    """Pictures in the order and with the repeats of `indices`."""
+    by_index = dict(pictures)
+    return [by_index[index] for index in indices]

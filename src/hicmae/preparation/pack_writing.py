@@ -1,0 +1,169 @@
+"""One clip as a small file that is quick to decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace
+
+from hicmae.data.manifest import Clip
+from hicmae.data.media import SAMPLE_RATE, Region, read_outline
+from hicmae.data.media.containers import TOLERANCE
+from hicmae.errors import ConfigError, DataError
+
+_MILLISECONDS = Fraction(1, 1000)  # the unit of time in Matroska
+
+# What costs decoding time and saves little at this size is left out, and frames that no other
+# leans on lie at fixed places, so that a reader can leave out those it does not want. Without
+# looking ahead (which differs from run to run by a bit) the same clip makes the same file.
+_QUICK_TO_DECODE = {
+    "preset": "veryfast",
+    "tune": "fastdecode",
+    "bf": "3",
+    "x264-params": "b-pyramid=none:b-adapt=0:scenecut=0:ref=1:rc-lookahead=0:mbtree=0:aq-mode=0",
+}
+
+_SOUND: dict[str, Literal["pcm_s16le", "flac"]] = {"pcm": "pcm_s16le", "flac": "flac"}
+
+
+@dataclass(frozen=True)
+class PackOptions:
+    """How clips are cut, coded and put together.
+
+    Attributes:
+        size: Side of the square frames in pixels, even. The models read 160.
+        region: Part of the source frame to keep, as top, left, height, width in pixels; null is
+            that of the config or, where it has none, the centre square of the frame or of the
+            half that the table names.
+        crf: Quality of the H.264 video, 0 (no loss but that of colours at half the size) to 51.
+        sound: How the samples of the sound are kept, without loss both times: "pcm" as they are,
+            which is read soonest, or "flac" in about half the bytes.
+        keyframe_every: Seconds from one key frame to the next; decoding starts at one.
+        shard_mib: Size of a shard in MiB, which only a single larger clip exceeds.
+        seed: Draws the order of the clips in the shards.
+        folder_fps: Frames per second of clips that are folders of images; null is that of the
+            config, or 25.
+
+    Raises:
+        ConfigError: An option is out of its range.
+    """
+
+    size: int = 160
+    region: Region | None = None
+    crf: int = 20
+    sound: Literal["pcm", "flac"] = "pcm"
+    keyframe_every: float = 2.0
+    shard_mib: int = 256
+    seed: int = 0
+    folder_fps: float | None = None
+
+    def __post_init__(self) -> None:
+        limits: dict[str, tuple[float, float]] = {
+            "size": (16, 4096),
+            "crf": (0, 51),
+            "keyframe_every": (0.01, 3600),
+            "shard_mib": (1, 10**6),
+            "seed": (0, 2**63),
+            "folder_fps": (0.01, 1000),
+        }
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise ConfigError(f"{name} is {value}; give a number from {least:g} to {most:g}.")
+        if self.size % 2:
+            raise ConfigError(f"size is {self.size}, but H.264 needs an even number of pixels.")
+
+
+def frame_milliseconds(clip: Clip, frames: int, fps: float) -> list[int]:
+    """When every frame of a clip is shown, counted from its first one; strictly ascending.
+
+    Frames that are not as far from each other keep their distances, where the file tells them.
+
+    Args:
+        clip: The clip.
+        frames: Number of its frames.
+        fps: Their mean rate, for clips that do not tell.
+    """
+    times = None if Path(clip.video).is_dir() else _frame_times(clip.video)
+    if times is not None:
+        start, end = clip.start or 0.0, np.inf if clip.end is None else clip.end
+        times = times[(times >= start - TOLERANCE) & (times < end - TOLERANCE)]
+    if times is None or len(times) != frames:
+        times = np.arange(frames) / fps
+    stamps: npt.NDArray[np.int64] = np.rint((times - times[0]) * 1000).astype(np.int64)
+    # Two frames may lie within a millisecond; a stamp tells one frame.
+    steps = np.arange(frames)
+    ascending = np.maximum.accumulate(stamps - steps) + steps
+    return list(ascending.tolist())
+
+
+@lru_cache(maxsize=4)  # many clips may be segments of one long recording
+def _frame_times(path: str) -> npt.NDArray[np.float64] | None:
+    try:
+        return read_outline(path).frame_times
+    except DataError:  # cut off or the like: what is wanted of it may be whole
+        return None
+
+
+def write_clip(
+    path: Path,
+    pictures: Iterable[npt.NDArray[np.uint8]],
+    milliseconds: Sequence[int],
+    *,
+    fps: float,
+    waveform: npt.NDArray[np.float32],
+    options: PackOptions,
+) -> None:
+    """Writes pictures as H.264 and sound as samples of 16 bits into a Matroska file.
+
+    Args:
+        path: The file, whatever its suffix.
+        pictures: uint8 RGB pictures (size, size, 3).
+        milliseconds: When each is shown, strictly ascending.
+        fps: Their mean rate.
+        waveform: Sound (L,) in [-1, 1] at 16 kHz.
+        options: Size, quality and distance of key frames.
+    """
+    settings = {
+        "fflags": "+bitexact",  # no random number of the file, no version of the library
+        # Sound and pictures of one moment lie together, however long they wait for each other.
+        "max_interleave_delta": "0",
+    }
+    with av.open(f"file:{path}", "w", format="matroska", options=settings) as container:
+        rate = Fraction(fps).limit_denominator(100_000)  # finds 29.97 = 30000/1001
+        coding = _QUICK_TO_DECODE | {"crf": str(options.crf)}
+        video = container.add_stream("libx264", rate=rate, options=coding)
+        video.width = video.height = options.size
+        video.pix_fmt = "yuv420p"
+        # What the conversion from RGB makes, said in the file so that no reader has to guess.
+        video.codec_context.colorspace = Colorspace.SMPTE170M
+        video.codec_context.color_range = ColorRange.MPEG
+        video.codec_context.time_base = _MILLISECONDS
+        video.codec_context.gop_size = max(round(options.keyframe_every * fps), 1)
+        video.codec_context.thread_count = 1  # clips are spread over the cores already
+        audio = container.add_stream(_SOUND[options.sound], rate=SAMPLE_RATE, layout="mono")
+        audio.format = "s16"
+        samples = np.clip(np.rint(waveform * 32768.0), -32768, 32767).astype(np.int16)
+        for first in range(0, len(samples), SAMPLE_RATE):
+            sound = av.AudioFrame.from_ndarray(
+                samples[None, first : first + SAMPLE_RATE], format="s16", layout="mono"
+            )
+            sound.sample_rate = SAMPLE_RATE
+            sound.time_base = Fraction(1, SAMPLE_RATE)
+            sound.pts = first
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+        for picture, stamp in zip(pictures, milliseconds, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.time_base = _MILLISECONDS
+            frame.pts = stamp
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))

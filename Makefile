@@ -5,14 +5,15 @@ DEMO_FOLDER ?= demo-run
 # Tests compute on one thread each; files are shared out among so many processes.
 TEST_WORKERS ?= 2
 
-.PHONY: help setup demo test check docs clean
+.PHONY: help setup demo test check docs benchmark clean
 
 help:
-	@echo "make demo    set up, then corpus, pre-training, fine-tuning and test on a synthetic corpus"
-	@echo "make test    set up, then the whole test suite with coverage"
-	@echo "make check   set up, then formatting, lint and types"
-	@echo "make docs    set up, then the documentation as a site in site/"
-	@echo "make clean   remove the virtual environment and everything that was made"
+	@echo "make demo       set up, then corpus, pre-training, fine-tuning and test on a synthetic corpus"
+	@echo "make test       set up, then the whole test suite with coverage"
+	@echo "make check      set up, then formatting, lint and types"
+	@echo "make benchmark  set up, then speed beside its targets, on an idle machine (10 minutes)"
+	@echo "make docs       set up, then the documentation as a site in site/"
+	@echo "make clean      remove the virtual environment and everything that was made"
 
 # The stamp is older than pyproject.toml after a change of dependencies, which installs anew.
 $(VENV)/installed: pyproject.toml
@@ -39,6 +40,9 @@ check: setup
 docs: setup
 	# The notice is about another program.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+benchmark: setup
+	$(BIN)/python benchmarks/speed/run_all.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_FOLDER) runs site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

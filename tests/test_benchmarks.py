@@ -1,6 +1,8 @@
 """Each benchmark runs at its smallest size; what it measures is not judged here."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +69,37 @@ def test_recognize_clips(clip_factory, tmp_path):
     (row,) = json.loads((tmp_path / "seconds.json").read_text())
     assert row["plays"]
     assert row["people"] == 1
+
+
+SPEED = ("loader", "pretraining_step", "recognition_step", "end_to_end", "growth", "startup")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPEED)
+def test_speed(name, tmp_path):
+    # Elsewhere than in the project, and without real clips: anyone can run them.
+    environment = os.environ | {"HICMAE_CLIPS": str(tmp_path / "none")}
+    command = [sys.executable, BENCHMARKS / "speed" / f"{name}.py", "--smallest", "--out", tmp_path]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / f"{name}.json").read_text())
+    assert content["tables"]
+    assert all(len(row) == len(t["columns"]) for t in content["tables"] for row in t["rows"])
+    assert all(target["measured"] > 0 for target in content["targets"])
+    assert content["targets"]
+    assert content["machine"]
+
+
+def test_every_speed_benchmark_is_run_and_tested():
+    folder = BENCHMARKS / "speed"
+    scripts = {path.stem for path in folder.glob("*.py") if "run(main" in path.read_text()}
+    names = re.search(r"NAMES = \((.*?)\)", (folder / "run_all.py").read_text(), re.DOTALL)
+    assert scripts - {"measure"} == set(SPEED) == set(re.findall(r"\w+", names[1]))

@@ -488,6 +488,7 @@ class TestCommandLine:
                 "--data.label=emotion",
                 "--data.augmentation=null",
                 "--data.shuffle_block=4",
+                "--data.pixels=yuv420",
                 f"--model.architecture={ARCHITECTURE}",
                 *SMALL_DATA,
                 "--trainer.max_epochs=1",
@@ -496,6 +497,20 @@ class TestCommandLine:
             ]
         )
         assert done.trainer.global_step >= 1
+
+    def test_clips_are_not_cut_twice(self, corpus, tmp_path, capsys):
+        options = ["--output=pack", "--size=32", "--jobs=1"]
+        assert self.tell("data", "pack", corpus / "manifest.csv", *options) == 0
+        arguments = [
+            "--config=finetune/manifest.yaml",
+            "--data.manifest=pack/manifest.parquet",
+            "--data.label=emotion",
+            "--data.region=[0,0,16,16]",
+            f"--model.architecture={ARCHITECTURE}",
+            *SMALL_DATA,
+        ]
+        assert self.tell("fit", *arguments) == 2
+        assert "is a pack, whose clips are cut already" in capsys.readouterr().err
 
     def test_clips_without_sound_are_listed(self, tmp_path, capsys):
         write_clip(tmp_path / "clips" / "mute.mp4", seconds=0.4, sound=False)

@@ -512,6 +512,12 @@ class TestCommandLine:
         assert self.tell("fit", *arguments) == 2
         assert "is a pack, whose clips are cut already" in capsys.readouterr().err
 
+    def test_clips_may_be_named_by_whole_paths(self, tmp_path):
+        clip = write_clip(tmp_path / "clips" / "one.mp4", seconds=0.4)
+        (tmp_path / "clips.csv").write_text(f"video\n{clip}\n")
+        assert self.tell("data", "pack", "clips.csv", "--output=pack", "--size=32", "--jobs=1") == 0
+        assert read_manifest("pack/manifest.parquet")["id"].tolist() == [str(clip)]
+
     def test_clips_without_sound_are_listed(self, tmp_path, capsys):
         write_clip(tmp_path / "clips" / "mute.mp4", seconds=0.4, sound=False)
         write_clip(tmp_path / "clips" / "good.mp4", seconds=0.4)

@@ -9,6 +9,7 @@ goes on from there.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,6 @@ from hicmae.data.media import VideoReader
 from hicmae.data.media.members import Member
 from hicmae.files import whole_file
 from hicmae.preparation.audio import read_sound
-from hicmae.preparation.outputs import output_path
 from hicmae.preparation.pack_writing import PackOptions, frame_milliseconds, write_clip
 from hicmae.preparation.work import DONE, Plan, ResultLog, Row, process
 
@@ -103,9 +103,11 @@ def pack_clip(clip: Clip, *, folder: Path, options: PackOptions) -> Row:
         `frames` and `fps`.
 
     Raises:
-        DataError: Picture or sound cannot be read, or the id cannot name a file.
+        DataError: Picture or sound cannot be read.
     """
-    path = output_path(folder / _SINGLE, clip.id, ".mkv")
+    # An id may be a whole path, which names no file below another folder.
+    digest = hashlib.sha256(clip.id.encode()).hexdigest()
+    path = folder / _SINGLE / digest[:2] / f"{digest}.mkv"
     waveform = read_sound(clip)
     with VideoReader(
         clip.video, start=clip.start, end=clip.end, folder_fps=options.folder_fps or 25.0

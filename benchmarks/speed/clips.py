@@ -29,5 +29,5 @@ def clips_for(report: Report, folder: Path, count: int) -> pd.DataFrame:
     for key, path in zip(settings.clips(), paths, strict=False):
         path.parent.mkdir(parents=True, exist_ok=True)
         make_clip(path, settings, key)
-    names = [path.stem for path in paths]
+    names = [path.relative_to(folder).as_posix() for path in paths]
     return complete_manifest(pd.DataFrame({"id": names, "video": [str(path) for path in paths]}))

@@ -96,7 +96,7 @@ def main(options: argparse.Namespace, report: Report) -> None:
 
 def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
     """All tables, with files that last as long as they are made."""
-    table = clips_for(report, scratch, 4 if options.smallest else 48)
+    table = clips_for(report, scratch, 7 if options.smallest else 48)  # of two speakers
     packed_table = packed(table, scratch / "pack", report)
     cache = ClipCache(scratch / "cache", 160)
     planar = clips_of_core(table, pixels="yuv420")

@@ -458,6 +458,11 @@ def test_options_that_cannot_work_are_told(options, words):
         PackOptions(**options)
 
 
+def test_clips_of_one_name_are_refused(clips, tmp_path):
+    with pytest.raises(DataError, match="an earlier row has the same id"):
+        pack(pd.concat([clips, clips], ignore_index=True), tmp_path, None, ONE_PROCESS)
+
+
 class TestCommandLine:
     @pytest.fixture(autouse=True)
     def surroundings(self, tmp_path, monkeypatch):

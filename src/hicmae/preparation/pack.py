@@ -23,7 +23,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from hicmae.data.manifest import Clip, clips_of, save_manifest
+from hicmae.data.manifest import Clip, check_manifest, clips_of, save_manifest
 from hicmae.data.media import VideoReader
 from hicmae.data.media.members import Member
 from hicmae.files import whole_file
@@ -68,9 +68,10 @@ def pack(
 
     Raises:
         ConfigError: The folder holds a pack of other clips or options.
-        DataError: A worker died.
+        DataError: A row of the table cannot be, such as one whose id another has, or a worker died.
         OSError: The folder cannot be written.
     """
+    check_manifest(table, source or "The table")
     options, plan = options or PackOptions(), plan or Plan()
     log = ResultLog(folder, "pack", {"source": source, **vars(options)})
     clips = clips_of(table)

@@ -138,7 +138,7 @@ class VideoFile:
         """
         # A decoder that has been through them would not begin anew as it began.
         packets, self._sound_packets = self._sound_packets, []
-        if not self._whole or self._damaged or not packets:
+        if self._damaged or not packets:
             return None
         frames = audio_frames(self._container.streams.audio[0], packets, self.path)
         chunks, rate = [], 1
@@ -168,7 +168,9 @@ class VideoFile:
         """Collects the packets from the key frame before `start` up to `end`."""
         self._packets: list[av.Packet[Stream]] = []
         self._sound_packets = []
-        sound = next((stream.index for stream in self._container.streams.audio), None)
+        # Of a segment, sound and pictures do not begin at the same packet.
+        streams = self._container.streams.audio if self._whole else ()
+        sound = next((stream.index for stream in streams), None)
         self._reached_end, self._damaged = True, False
         try:
             if seek:

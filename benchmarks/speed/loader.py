@@ -40,6 +40,8 @@ from hicmae.preparation.work import Plan
 
 REGION = (0, 32, 160, 160)  # of 224 × 224, as pre-training reads VoxCeleb2
 BATCH = 8
+PLANES = "planes (data.pixels yuv420)"
+CACHED = "decoded clips in a cache"
 
 try:
     from usual_pipeline import UsualDataset
@@ -54,6 +56,11 @@ def clips_of_core(table: pd.DataFrame, region: Any = REGION, **options: Any) -> 
     )
 
 
+def batches(clips: int) -> list[range]:
+    """Indices of clips, batch by batch."""
+    return [range(first, min(first + BATCH, clips)) for first in range(0, clips, BATCH)]
+
+
 def read_all(dataset: ClipDataset) -> Callable[[], list[dict[str, Any]]]:
     """Reads every clip once, in batches, another window each time it is called."""
     epoch = -1
@@ -63,7 +70,7 @@ def read_all(dataset: ClipDataset) -> Callable[[], list[dict[str, Any]]]:
         epoch += 1
         return [
             collate_repeats([dataset[index, epoch] for index in batch])
-            for batch in np.array_split(np.arange(len(dataset)), -(-len(dataset) // BATCH))
+            for batch in batches(len(dataset))
         ]
 
     return work
@@ -74,7 +81,7 @@ def usual(table: pd.DataFrame) -> Callable[[], object]:
     dataset = UsualDataset(table["video"].tolist())
 
     def work() -> None:
-        for batch in np.array_split(np.arange(len(dataset)), -(-len(dataset) // BATCH)):
+        for batch in batches(len(dataset)):
             torch.utils.data.default_collate([dataset[index] for index in batch])
 
     return work
@@ -99,20 +106,16 @@ def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
     table = clips_for(report, scratch, 7 if options.smallest else 48)  # of two speakers
     packed_table = packed(table, scratch / "pack", report)
     cache = ClipCache(scratch / "cache", 160)
-    planar = clips_of_core(table, pixels="yuv420")
     candidates = {
         "RGB": read_all(clips_of_core(table)),
-        "planes (data.pixels yuv420)": read_all(planar),
+        PLANES: read_all(clips_of_core(table, pixels="yuv420")),
         "planes, 4 windows a clip": read_all(clips_of_core(table, pixels="yuv420", repeats=4)),
         "packed, planes": read_all(clips_of_core(packed_table, None, pixels="yuv420")),
-        "decoded clips in a cache": read_all(clips_of_core(table, cache=cache)),
+        CACHED: read_all(clips_of_core(table, cache=cache)),
     }
-    complete = {
-        "RGB": prepared(candidates["RGB"]),
-        "planes (data.pixels yuv420)": prepared(candidates["planes (data.pixels yuv420)"]),
-        "decoded clips in a cache": prepared(candidates["decoded clips in a cache"]),
+    everything = {
+        f"{name}, prepared": prepared(candidates[name]) for name in ("RGB", PLANES, CACHED)
     }
-    everything = {f"{name} ": work for name, work in complete.items()}
     if UsualDataset is None:
         report.note("The usual pipeline is not measured: pip install 'hicmae[benchmark]' (decord).")
     else:
@@ -124,7 +127,7 @@ def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
     def rows(names: list[str]) -> list[list[str | float]]:
         return [
             [
-                name.strip(),
+                name,
                 rates[name],
                 1e3 / rates[name],
                 ratio(seconds["usual"], seconds[name]) * windows[name] / len(table)
@@ -141,9 +144,9 @@ def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
         columns,
         rows([name for name in ("usual", *everything) if name in seconds]),
     )
-    report.target("clips/s/core from mp4", rates["planes (data.pixels yuv420)"], 100, "clips/s")
+    report.target("clips/s/core from mp4", rates[PLANES], 100, "clips/s")
     if "usual" in seconds:
-        times = ratio(seconds["usual"], seconds["planes (data.pixels yuv420)"])
+        times = ratio(seconds["usual"], seconds[PLANES])
         report.target("times as fast as the usual pipeline, from mp4", times, 6, "×")
         times = ratio(seconds["usual"], seconds["packed, planes"])
         report.target("times as fast as the usual pipeline, packed", times, 6, "×")

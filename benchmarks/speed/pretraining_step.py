@@ -27,6 +27,7 @@ from steps import (
     gradient_difference,
     largest_batch,
     operations,
+    our_step,
     peak_gib,
     report_steps,
     require_same,
@@ -190,14 +191,6 @@ def noise(shape: Architecture, clips: int, device: torch.device, views: int = 1)
         "video": torch.randn(clips, views, 3, shape.num_frames, side, side, device=device),
         "audio": torch.randn(clips, views, 1, shape.audio_frames, shape.mel_bins, device=device),
     }
-
-
-def our_step(
-    task: PretrainingTask, batch: dict[str, Any], autocast: torch.dtype | None = None
-) -> Step:
-    """The task's own step."""
-    optimiser = task.optimiser(RECIPE["learning_rate"])
-    return Step(lambda: task.training_step(batch, 0), optimiser, task.device, autocast)
 
 
 def plain_step(

@@ -30,6 +30,7 @@ from steps import (
     gradient_difference,
     largest_batch,
     operations,
+    our_step,
     report_steps,
     require_same,
     share_of_rate,
@@ -260,14 +261,6 @@ def labelled(shape: Architecture, clips: int, device: torch.device) -> dict[str,
     """A preprocessed batch with labels."""
     target = torch.arange(clips, device=device) % len(CLASSES)
     return noise(shape, clips, device) | {"target": target}
-
-
-def our_step(
-    task: ClassificationTask, batch: dict[str, Any], autocast: torch.dtype | None = None
-) -> Step:
-    """The task's own step."""
-    optimiser = task.optimiser(RECIPE["learning_rate"])
-    return Step(lambda: task.training_step(batch, 0), optimiser, task.device, autocast)
 
 
 def plain_step(

@@ -7,7 +7,7 @@ import statistics
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import cast
+from typing import Any, cast
 
 import torch
 from measure import Report, ratio
@@ -16,6 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
+
+from hicmae.tasks.base import AudioVisualTask
 
 Work = Callable[[], object]
 
@@ -71,6 +73,14 @@ class Step:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         finish(self.device)
+
+
+def our_step(
+    task: AudioVisualTask, batch: dict[str, Any], autocast: torch.dtype | None = None
+) -> Step:
+    """A task's own step."""
+    optimiser = task.optimiser(task.learning_rate)
+    return Step(lambda: task.training_step(batch, 0), optimiser, task.device, autocast)
 
 
 def precision(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:

@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
-        import hicmae.training  # noqa: F401, PLC0415 (what every command has loaded)
+        import hicmae.training.commands  # noqa: F401, PLC0415 (what every command has loaded)
 
         print(json.dumps(STEPS[options.step](options.folder, options.table)))
         return

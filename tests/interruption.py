@@ -17,7 +17,7 @@ Moment = Literal["train_batch_start", "train_batch_end", "validation_batch_end"]
 # Its processes begin with everything imported, which takes longer than a run.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["hicmae.cli", "hicmae.training", "hicmae.data.datamodules", "hicmae.tasks"]
+    ["hicmae.cli", "hicmae.training.commands", "hicmae.data.datamodules", "hicmae.tasks"]
 )
 
 

@@ -12,18 +12,17 @@ from tiny import ARCHITECTURE, tiny_architecture
 
 from hicmae.configs import config_folder, config_names
 from hicmae.errors import ConfigError
+from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from hicmae.models import PretrainingOutput
 from hicmae.models.layers import audio_patches, gather_tokens, video_patches
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.objectives.reconstruction import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     audio_target,
     video_target,
 )
 from hicmae.tasks import PretrainingTask
 from hicmae.tasks.figures import reconstruction_figure
-from hicmae.training import run
+from hicmae.training.commands import run
 
 PRETRAINING = {
     "video_mask_ratio": 0.75,
@@ -132,7 +131,9 @@ def test_runs_and_changes_what_it_says_alone(bases, tmp_path, base, overlay):
 
 
 def test_overlays_stack(bases, tmp_path, monkeypatch):
-    monkeypatch.setattr("hicmae.training.HicmaeCLI._run_subcommand", lambda self, command: None)
+    monkeypatch.setattr(
+        "hicmae.training.commands.HicmaeCLI._run_subcommand", lambda self, command: None
+    )
     built = run(
         [
             "fit",

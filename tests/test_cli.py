@@ -19,7 +19,7 @@ from torch import nn
 from hicmae.cli import COMMANDS, TRAINING, main
 from hicmae.configs import config_folder, config_names
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
-from hicmae.training import HicmaeCLI, run
+from hicmae.training.commands import HicmaeCLI, run
 
 # Clips of as many frames as the data modules give by default.
 SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}

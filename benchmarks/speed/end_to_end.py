@@ -42,7 +42,7 @@ from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.manifest import read_manifest
 from hicmae.demo.corpus import make_corpus
 from hicmae.tasks import PretrainingTask
-from hicmae.training import quieten
+from hicmae.training.commands import quieten
 
 CORES = len(os.sched_getaffinity(0))
 PRE_TRAINING: dict[str, Any] = {

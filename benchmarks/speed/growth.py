@@ -49,11 +49,11 @@ from hicmae.data.manifest import (
 )
 from hicmae.data.splits import make_splits
 from hicmae.demo.corpus import CorpusSettings, make_clip
-from hicmae.inference.recording import FileRecording
+from hicmae.faces.alignment import FACE_POINTS
+from hicmae.faces.detection import Array, Face, Picture
+from hicmae.faces.tracking import track_people
+from hicmae.media.recording import FileRecording
 from hicmae.models import Architecture, RecognitionModel
-from hicmae.preparation.faces.alignment import FACE_POINTS
-from hicmae.preparation.faces.detection import Array, Face, Picture
-from hicmae.preparation.faces.tracking import track_people
 from hicmae.tasks import PretrainingTask
 from hicmae.visualize.style import COLOURS, MARKERS, save_figure
 
@@ -70,7 +70,7 @@ IMPORTED = (
     "hicmae.data.datamodules",
     "hicmae.demo.corpus",
     "hicmae.inference.recognizer",
-    "hicmae.preparation.faces",
+    "hicmae.faces",
     "hicmae.tasks",
     "hicmae.visualize.style",
 )

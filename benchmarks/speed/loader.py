@@ -29,11 +29,11 @@ from PIL import Image
 
 from hicmae.data.augmentation import PretrainingAugmentation
 from hicmae.data.cache import ClipCache
-from hicmae.data.colour import rgb_from_planes
 from hicmae.data.dataset import ClipDataset, collate_repeats
 from hicmae.data.manifest import read_manifest
-from hicmae.data.media import VideoReader
 from hicmae.data.preprocessing import BatchPreprocessor
+from hicmae.media import VideoReader
+from hicmae.media.colour import rgb_from_planes
 from hicmae.preparation.pack import MANIFEST, pack
 from hicmae.preparation.pack_writing import PackOptions
 from hicmae.preparation.work import Plan

@@ -12,9 +12,10 @@ import torch.nn.functional as F  # noqa: N812
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from hicmae.models import Architecture, Mask
 from hicmae.models.layers import NORM_EPSILON, sinusoidal_positions
-from hicmae.objectives.reconstruction import EPSILON, IMAGENET_MEAN, IMAGENET_STD
+from hicmae.objectives.reconstruction import EPSILON
 
 
 def take_weights(plain: nn.Module, model: nn.Module) -> None:

@@ -100,7 +100,7 @@ def dispatch(arguments: list[str]) -> None:
     """
     name, options = arguments[0], arguments[1:]
     if name in TRAINING:
-        _load("hicmae.training:run")(arguments)
+        _load("hicmae.training.commands:run")(arguments)
     elif name in COMMANDS:
         _load(COMMANDS[name].place)(options)
     elif name == "configs":

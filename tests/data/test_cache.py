@@ -8,8 +8,8 @@ import pytest
 from media_factory import picture_number, write_clip, write_image
 
 from hicmae.data.cache import ClipCache
-from hicmae.data.media import VideoReader, read_audio
 from hicmae.errors import ConfigError, DataError
+from hicmae.media import VideoReader, read_audio
 
 
 @pytest.fixture

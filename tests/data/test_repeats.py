@@ -18,9 +18,9 @@ from hicmae.data.cache import ClipCache
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.dataset import ClipDataset, collate, collate_repeats
 from hicmae.data.manifest import complete_manifest
-from hicmae.data.media import VideoReader
 from hicmae.errors import ConfigError
-from hicmae.training import run
+from hicmae.media import VideoReader
+from hicmae.training.commands import run
 
 SMALL = {"num_frames": 4, "stride": 2, "frame_size": 24}
 OPTIONS = SMALL | {

@@ -15,9 +15,9 @@ from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.cli import main
-from hicmae.data.media import VideoReader
 from hicmae.inference.embedding_store import FeatureStore, read_features
 from hicmae.inference.recognizer import EmotionRecognizer
+from hicmae.media import VideoReader
 from hicmae.models import RecognitionModel
 
 CLASSES = ("anger", "calm", "joy")

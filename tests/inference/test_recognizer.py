@@ -14,10 +14,10 @@ from tiny import tiny_architecture
 import hicmae
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.data.datamodules.manifest import ManifestDataModule
-from hicmae.data.media import SAMPLE_RATE
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.inference.recording import ArrayRecording, FileRecording
+from hicmae.media import SAMPLE_RATE
+from hicmae.media.recording import ArrayRecording, FileRecording
 from hicmae.models import RecognitionModel
 
 CLASSES = ("anger", "calm", "joy")

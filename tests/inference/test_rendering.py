@@ -6,11 +6,11 @@ import pytest
 from media_factory import numbered_picture, picture_number, write_clip, write_image
 from PIL import Image
 
-from hicmae.data.media import VideoReader, read_audio
 from hicmae.errors import ConfigError, DataError
 from hicmae.inference.drawing import Annotator, box_at, colours, scores_at
 from hicmae.inference.rendering import render
 from hicmae.inference.results import Person, Recognition
+from hicmae.media import VideoReader, read_audio
 
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 SECONDS = 2.0

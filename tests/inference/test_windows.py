@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from media_factory import picture_number, write_clip
 
-from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio
-from hicmae.inference.people import PersonTrack, whole_picture
-from hicmae.inference.recording import ArrayRecording, FileRecording
+from hicmae.faces.people import PersonTrack, whole_picture
 from hicmae.inference.windows import frame_step, plan_windows, read_windows
+from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
+from hicmae.media.recording import ArrayRecording, FileRecording
 
 LAYOUT = {"num_frames": 4, "step": 4, "hop": 8}
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicmae.errors import ConfigError
+from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from hicmae.models.layers import audio_patches, gather_tokens, video_patches
 from hicmae.objectives.contrast import (
     contrastive_logits,
@@ -15,8 +16,6 @@ from hicmae.objectives.contrast import (
 )
 from hicmae.objectives.masking import mask_from_flags, random_mask, tube_mask
 from hicmae.objectives.reconstruction import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     audio_target,
     reconstruction_loss,
     video_target,

@@ -7,8 +7,8 @@ import pytest
 from media_factory import write_clip
 
 from hicmae.data.manifest import Clip
-from hicmae.data.media import read_audio
 from hicmae.errors import DataError
+from hicmae.media import read_audio
 from hicmae.preparation.audio import extract_audio
 
 

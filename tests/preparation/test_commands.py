@@ -11,8 +11,8 @@ from tiny import ARCHITECTURE
 
 from hicmae.cli import main
 from hicmae.data.manifest import read_manifest
-from hicmae.data.media import VideoReader, read_audio
-from hicmae.training import run
+from hicmae.media import VideoReader, read_audio
+from hicmae.training.commands import run
 
 SMALL = ["--data.frame_size=32", "--data.image_size=32"]
 

@@ -17,13 +17,11 @@ cv2 = pytest.importorskip("cv2")
 from media_factory import numbered_picture, picture_number, write_clip, write_image  # noqa: E402
 
 from hicmae.data.manifest import Clip  # noqa: E402
-from hicmae.data.media import VideoReader, read_audio  # noqa: E402
 from hicmae.demo.corpus import CorpusSettings  # noqa: E402
 from hicmae.demo.face import render_face  # noqa: E402
 from hicmae.errors import ConfigError, DataError  # noqa: E402
-from hicmae.files import whole_folder  # noqa: E402
-from hicmae.preparation.faces import crop  # noqa: E402
-from hicmae.preparation.faces.alignment import (  # noqa: E402
+from hicmae.faces import crop  # noqa: E402
+from hicmae.faces.alignment import (  # noqa: E402
     FACE_POINTS,
     align,
     moved,
@@ -31,9 +29,11 @@ from hicmae.preparation.faces.alignment import (  # noqa: E402
     source_region,
     template,
 )
-from hicmae.preparation.faces.crop import FaceOptions, crop_face  # noqa: E402
-from hicmae.preparation.faces.detection import Face, build_detector  # noqa: E402
-from hicmae.preparation.faces.tracking import track_face  # noqa: E402
+from hicmae.faces.detection import Face, build_detector  # noqa: E402
+from hicmae.faces.tracking import track_face  # noqa: E402
+from hicmae.files import whole_folder  # noqa: E402
+from hicmae.media import VideoReader, read_audio  # noqa: E402
+from hicmae.preparation.face_crops import FaceOptions, crop_face  # noqa: E402
 
 
 def face(left, top, side, score=1.0):

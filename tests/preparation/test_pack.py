@@ -23,12 +23,12 @@ from hicmae.cli import main
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest, read_manifest
-from hicmae.data.media import VideoReader, read_audio, read_outline
 from hicmae.errors import ConfigError, DataError
+from hicmae.media import VideoReader, read_audio, read_outline
 from hicmae.preparation.pack import pack
 from hicmae.preparation.pack_writing import PackOptions
 from hicmae.preparation.work import Plan
-from hicmae.training import run
+from hicmae.training.commands import run
 
 ONE_PROCESS = Plan(jobs=1)
 

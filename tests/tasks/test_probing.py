@@ -14,7 +14,7 @@ from tiny import ARCHITECTURE
 from hicmae.errors import ConfigError
 from hicmae.tasks import ClassificationTask, NearestNeighbourTask
 from hicmae.tasks.neighbours import FeatureCollection, Neighbours
-from hicmae.training import run
+from hicmae.training.commands import run
 
 SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
 

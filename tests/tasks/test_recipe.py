@@ -15,13 +15,13 @@ from timm.loss import SoftTargetCrossEntropy
 from tiny import ARCHITECTURE
 from torch.utils.data import DataLoader
 
-from hicmae.averaging import MovingAverage
 from hicmae.cli import main
 from hicmae.configs import config_folder, config_names
 from hicmae.data.mixing import MixedTarget
 from hicmae.errors import ConfigError
 from hicmae.tasks import ClassificationTask
-from hicmae.training import run
+from hicmae.training.averaging import MovingAverage
+from hicmae.training.commands import run
 
 CLASSES = ["anger", "calm", "joy"]
 MIXING = (

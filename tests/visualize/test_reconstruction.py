@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription
-from hicmae.data.media import VideoReader
 from hicmae.errors import CheckpointError, ConfigError, DataError
+from hicmae.media import VideoReader
 from hicmae.models import HiCMAE
 from hicmae.visualize.reconstruction import clip_table, load_pretrained_model, reconstruct
 

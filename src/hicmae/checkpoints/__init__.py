@@ -2,8 +2,8 @@
 
 from hicmae.checkpoints.description import InputSettings, ModelDescription
 from hicmae.checkpoints.models import load_recognition_model
-from hicmae.checkpoints.names import our_name, their_name
-from hicmae.checkpoints.reading import LoadReport, load_pretrained, read_weights
+from hicmae.weights.names import our_name, their_name
+from hicmae.weights.reading import LoadReport, load_pretrained, read_weights
 
 __all__ = [
     "InputSettings",

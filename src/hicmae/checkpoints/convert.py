@@ -18,8 +18,14 @@ from torch import Tensor
 from hicmae.checkpoints.description import InputSettings, Kind, ModelDescription
 from hicmae.checkpoints.facts import KEPT, read_scores, scores_of_run
 from hicmae.checkpoints.models import described_weights, describes_itself
-from hicmae.checkpoints.names import their_name
-from hicmae.checkpoints.reading import (
+from hicmae.checkpoints.shapes import Told, check_match, told_by
+from hicmae.checkpoints.sharing import write_folder
+from hicmae.errors import CheckpointError, ConfigError, HicmaeError
+from hicmae.files import whole_file
+from hicmae.help import HelpFormatter
+from hicmae.models import SIZES, Activation, Architecture, FusionOrder
+from hicmae.weights.names import their_name
+from hicmae.weights.reading import (
     flat_embeddings,
     is_safetensors,
     ours_by_name,
@@ -27,12 +33,6 @@ from hicmae.checkpoints.reading import (
     read_safetensors,
     read_torch,
 )
-from hicmae.checkpoints.shapes import Told, check_match, told_by
-from hicmae.checkpoints.sharing import write_folder
-from hicmae.errors import CheckpointError, ConfigError, HicmaeError
-from hicmae.files import whole_file
-from hicmae.help import HelpFormatter
-from hicmae.models import SIZES, Activation, Architecture, FusionOrder
 
 DESCRIPTION = """\
 Turns a model from one format into another; weights stay the same bit by bit. The target's name says

@@ -8,16 +8,16 @@ from typing import Any
 from torch import Tensor
 
 from hicmae.checkpoints.description import CONFIG, ModelDescription
-from hicmae.checkpoints.reading import (
+from hicmae.checkpoints.shapes import check_match
+from hicmae.errors import CheckpointError
+from hicmae.models import RecognitionModel
+from hicmae.weights.reading import (
     WEIGHTS,
     is_safetensors,
     our_weights,
     read_safetensors,
     read_torch,
 )
-from hicmae.checkpoints.shapes import check_match
-from hicmae.errors import CheckpointError
-from hicmae.models import RecognitionModel
 
 
 def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDescription]:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from hicmae.checkpoints.card import model_card
 from hicmae.checkpoints.description import CONFIG, ModelDescription
-from hicmae.checkpoints.reading import WEIGHTS
 from hicmae.errors import CheckpointError
 from hicmae.files import whole_file
+from hicmae.weights.reading import WEIGHTS
 
 CARD = "README.md"
 """Name of the card in the folder of a shared model."""

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hicmae.data.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
-from hicmae.data.media.members import local_file
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
+from hicmae.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
+from hicmae.media.members import local_file
 
 _LAYOUT = 2  # raise it when the content of an entry changes its meaning
 

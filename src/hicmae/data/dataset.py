@@ -13,9 +13,9 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from hicmae.data.cache import ClipCache
 from hicmae.data.manifest import Clip
-from hicmae.data.media import SAMPLE_RATE, Region, VideoReader, read_audio
 from hicmae.data.sampling import Window, evaluation_windows, random_window
 from hicmae.errors import ConfigError, DataError
+from hicmae.media import SAMPLE_RATE, Region, VideoReader, read_audio
 
 ErrorPolicy = Literal["raise", "skip"]
 AudioAlignment = Literal["proportion", "time"]
@@ -121,7 +121,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
         Returns:
             `frames` uint8 (V, T, S, S, 3), or as planes (V, T, 3 · S / 2, S) with their
-            `rgb_matrix` (3, 4), as `hicmae.data.colour` has them; `waveform` list of V float32
+            `rgb_matrix` (3, 4), as `hicmae.media.colour` has them; `waveform` list of V float32
             arrays, `target` if there are labels, `group` (str or None) if any clip of the table has
             one, `id`, `index`. V is R in training. An unreadable clip under "skip" gives `skipped`
             (the message) and `empty` (`frames` and `target` of no clip) in place of its data.

@@ -35,10 +35,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hicmae.data.media import Side
-from hicmae.data.media.members import file_of, is_there
 from hicmae.errors import DataError
 from hicmae.files import whole_file
+from hicmae.media import Side
+from hicmae.media.members import file_of, is_there
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
 TIME_COLUMNS = ("start", "end", "audio_start", "audio_end")

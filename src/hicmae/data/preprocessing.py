@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from hicmae.data.augmentation import Augmentation, resize
-from hicmae.data.colour import rgb_from_planes
-from hicmae.data.features import FilterBank
+from hicmae.data.filter_bank import FilterBank
 from hicmae.errors import ConfigError
-from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
+from hicmae.media.colour import rgb_from_planes
+from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 
 class BatchPreprocessor(nn.Module):

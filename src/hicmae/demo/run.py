@@ -98,7 +98,7 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
     with quick_imports():
         import pandas as pd  # noqa: PLC0415
 
-        from hicmae.training import run  # noqa: PLC0415
+        from hicmae.training.commands import run  # noqa: PLC0415
 
     common = [
         f"--data.manifest={manifest}",

@@ -42,7 +42,7 @@ from hicmae.evaluation.setup import (
 from hicmae.evaluation.tables import cell, score_lines, write_tables
 from hicmae.tasks import RecognitionTask
 from hicmae.tasks.recognition import NO_LABELS
-from hicmae.training import run
+from hicmae.training.commands import run
 
 # Options that the command itself sets for every fold, and how to say the same to it.
 _OWN = {

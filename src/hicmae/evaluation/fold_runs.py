@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.evaluation.results import METRICS_FILE, fold_folder
-from hicmae.resuming import newest_checkpoint
+from hicmae.training.resuming import newest_checkpoint
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 from hicmae.export.formats import Arrays, Runner
 from hicmae.export.graph import ClipModel, Tensors
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.inference.recording import FileRecording
+from hicmae.media.recording import FileRecording
 
 _MOST_WINDOWS = 3
 _TIMED_RUNS = 3

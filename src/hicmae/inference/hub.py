@@ -25,10 +25,10 @@ from huggingface_hub.errors import (
 
 from hicmae.checkpoints.description import CONFIG, ModelDescription
 from hicmae.checkpoints.models import load_recognition_model
-from hicmae.checkpoints.reading import WEIGHTS
 from hicmae.checkpoints.sharing import write_folder
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import RecognitionModel
+from hicmae.weights.reading import WEIGHTS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _FILE_SUFFIXES = {".ckpt", ".pth", ".pt", ".bin", ".safetensors"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference.recording import clips_of_folder, is_media_folder
+from hicmae.media.listing import clips_of_folder, is_media_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,28 +16,27 @@ from torch import Tensor
 
 from hicmae.checkpoints.description import Kind, ModelDescription
 from hicmae.choices import Faces, Use
-from hicmae.data.media import SAMPLE_RATE
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
-from hicmae.inference.hub import HubModel
-from hicmae.inference.people import (
+from hicmae.faces import FaceOptions
+from hicmae.faces.people import (
     PersonTrack,
     Progress,
     box_track,
     find_people,
     whole_picture,
 )
-from hicmae.inference.recording import (
+from hicmae.inference.hub import HubModel
+from hicmae.inference.results import Embedding, Person, Recognition
+from hicmae.inference.windows import InputWindow, frame_step, read_windows
+from hicmae.media import SAMPLE_RATE
+from hicmae.media.listing import clips_of_folder, is_media_folder
+from hicmae.media.recording import (
     NOMINAL_FPS,
     FileRecording,
     Recording,
-    clips_of_folder,
-    is_media_folder,
 )
-from hicmae.inference.results import Embedding, Person, Recognition
-from hicmae.inference.windows import InputWindow, frame_step, read_windows
 from hicmae.models import RecognitionModel
-from hicmae.preparation.faces.crop import FaceOptions
 
 Clip = str | Path | Recording
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces

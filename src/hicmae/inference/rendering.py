@@ -9,12 +9,12 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 
-from hicmae.data.media.containers import open_container, time_origin
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
 from hicmae.inference.drawing import Annotator
-from hicmae.inference.recording import NOMINAL_FPS, FileRecording
 from hicmae.inference.results import Recognition
+from hicmae.media.containers import open_container, time_origin
+from hicmae.media.recording import NOMINAL_FPS, FileRecording
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Containers of rendered clips by suffix."""

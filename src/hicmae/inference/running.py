@@ -19,10 +19,10 @@ from hicmae.files import whole_file
 from hicmae.inference.embedding_store import FeatureStore
 from hicmae.inference.listing import NamedClip, list_clips
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.inference.recording import FileRecording
 from hicmae.inference.rendering import FORMATS, check_output, render
 from hicmae.inference.results import Recognition
 from hicmae.inference.tables import recognition_table
+from hicmae.media.recording import FileRecording
 
 Tell = Callable[[float], None]
 

@@ -13,10 +13,10 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
-from hicmae.data.media import SAMPLE_RATE
 from hicmae.data.sampling import evaluation_windows
-from hicmae.inference.people import PersonTrack
-from hicmae.inference.recording import Picture, Recording, Waveform
+from hicmae.faces.people import PersonTrack
+from hicmae.media import SAMPLE_RATE
+from hicmae.media.recording import Picture, Recording, Waveform
 
 log = logging.getLogger(__name__)
 

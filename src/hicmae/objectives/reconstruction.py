@@ -9,11 +9,10 @@ import torch.nn.functional as F  # noqa: N812
 from einops import rearrange
 from torch import Tensor
 
+from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from hicmae.models.layers import audio_patches, gather_tokens, video_patches
 
 EPSILON = 1e-6
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def video_target(

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hicmae.data.manifest import Clip
-from hicmae.data.media import SAMPLE_RATE, read_audio
 from hicmae.files import whole_file
+from hicmae.media import SAMPLE_RATE, read_audio
 from hicmae.preparation.outputs import output_path
 
 

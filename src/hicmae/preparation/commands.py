@@ -17,13 +17,14 @@ from rich.console import Console
 
 from hicmae.configs import resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
+from hicmae.data.folder import list_folder
 from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
 from hicmae.errors import ConfigError
+from hicmae.faces import FaceOptions, build_detector
 from hicmae.help import HelpFormatter
 from hicmae.preparation.audio import extract_audio
 from hicmae.preparation.contact_sheet import contact_sheet
-from hicmae.preparation.faces import FaceOptions, build_detector, crop_face
-from hicmae.preparation.folder import list_folder
+from hicmae.preparation.face_crops import crop_face
 from hicmae.preparation.integrity import Limits, inspect
 from hicmae.preparation.pack import MANIFEST
 from hicmae.preparation.pack import pack as pack_clips

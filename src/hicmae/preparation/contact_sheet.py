@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.data.dataset import ClipDataset, collate
-from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
+from hicmae.media.normalisation import denormalised
 
 _COLUMNS = 3
 _FRAMES = 4
@@ -50,8 +49,7 @@ def _label_columns(data: AudioVisualDataModule) -> list[str]:
 def _draw(box: Any, batch: dict[str, Any]) -> None:
     """A clip: `video` (1, 1, 3, T, S, S) above `audio` (1, 1, 1, F, M)."""
     video, audio = batch["video"][0, 0], batch["audio"][0, 0, 0]
-    mean, std = (torch.tensor(value).view(3, 1, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
-    pixels = (video * std + mean).clamp(0, 1).permute(1, 2, 3, 0).numpy()  # (T, S, S, 3)
+    pixels = denormalised(video).permute(1, 2, 3, 0).numpy()  # (T, S, S, 3)
     chosen = np.linspace(0, len(pixels) - 1, _FRAMES).round().astype(int)
     above, below = box.subplots(2, 1, height_ratios=[2.2, 1])
     above.imshow(np.concatenate(pixels[chosen], axis=1))

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from hicmae.data.manifest import Clip
-from hicmae.data.media import SAMPLE_RATE, VideoReader, read_audio
-from hicmae.data.media.members import is_there
 from hicmae.errors import DataError
+from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
+from hicmae.media.members import is_there
 from hicmae.preparation.work import DONE, Row
 
 MISSING = "missing"

@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.progress import track
 
 from hicmae.data.manifest import Clip, check_manifest, clips_of, save_manifest
-from hicmae.data.media import VideoReader
-from hicmae.data.media.members import Member
 from hicmae.files import whole_file
+from hicmae.media import VideoReader
+from hicmae.media.members import Member
 from hicmae.preparation.audio import read_sound
 from hicmae.preparation.pack_writing import PackOptions, frame_milliseconds, write_clip
 from hicmae.preparation.work import DONE, Plan, ResultLog, Row, process

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
 from hicmae.data.manifest import Clip
-from hicmae.data.media import SAMPLE_RATE, Region, read_outline
-from hicmae.data.media.containers import TOLERANCE
 from hicmae.errors import ConfigError, DataError
+from hicmae.media import SAMPLE_RATE, Region, read_outline
+from hicmae.media.containers import TOLERANCE
 
 _MILLISECONDS = Fraction(1, 1000)  # the unit of time in Matroska
 

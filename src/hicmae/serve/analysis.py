@@ -14,13 +14,13 @@ from torch import Tensor
 from hicmae.checkpoints.description import Kind
 from hicmae.choices import Use
 from hicmae.errors import DataError
-from hicmae.inference.attention import attention_rollout
-from hicmae.inference.people import Progress
+from hicmae.faces.people import Progress
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.inference.recording import FileRecording
 from hicmae.inference.results import Floats
 from hicmae.inference.windows import InputWindow
-from hicmae.objectives.reconstruction import IMAGENET_MEAN, IMAGENET_STD
+from hicmae.media.normalisation import denormalised
+from hicmae.media.recording import FileRecording
+from hicmae.models.attention import attention_rollout
 
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces
 
@@ -229,6 +229,5 @@ def _moment(recognizer: EmotionRecognizer, window: InputWindow) -> Moment:
 
 def _pictures(video: Tensor) -> npt.NDArray[np.uint8]:
     """Normalised frames (3, T, H, W) as uint8 RGB (T, H, W, 3)."""
-    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    pixels = (video.float().cpu() * std + mean).clamp(0, 1).mul(255).round()
+    pixels = denormalised(video.cpu()).mul(255).round()
     return pixels.to(torch.uint8).permute(1, 2, 3, 0).numpy()

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from hicmae.checkpoints import load_pretrained
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import Architecture
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
 from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
+from hicmae.weights.reading import load_pretrained
 
 Batch = dict[str, Any]
 

@@ -14,9 +14,10 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hicmae.media.normalisation import denormalised
 from hicmae.models import Architecture, Mask, PretrainingOutput
 from hicmae.models.layers import audio_patches, gather_tokens, video_patches
-from hicmae.objectives.reconstruction import EPSILON, IMAGENET_MEAN, IMAGENET_STD
+from hicmae.objectives.reconstruction import EPSILON
 
 GREY = 0.5
 INCHES_PER_CELL = 1.1
@@ -54,9 +55,7 @@ def reconstruction_figure(
     """
     (video, audio), (video_mask, audio_mask) = batch, masks
     clips = min(clips, len(video))
-    mean = video.new_tensor(IMAGENET_MEAN).view(3, 1, 1, 1)
-    std = video.new_tensor(IMAGENET_STD).view(3, 1, 1, 1)
-    pixels = (video[:clips].float() * std + mean).clamp(0, 1)
+    pixels = denormalised(video[:clips])
     originals = {
         "video": _frames(pixels, frames),
         "audio": audio[:clips, 0].float().cpu().numpy(),

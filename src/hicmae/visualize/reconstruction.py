@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 
 from hicmae.checkpoints.description import InputSettings, ModelDescription
 from hicmae.checkpoints.models import described_weights
-from hicmae.checkpoints.reading import is_safetensors, our_weights, read_torch
 from hicmae.data.dataset import ClipDataset, collate
+from hicmae.data.folder import list_folder
 from hicmae.data.manifest import check_files, complete_manifest, read_manifest
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.models import HiCMAE
 from hicmae.objectives.masking import random_mask, tube_mask
-from hicmae.preparation.folder import list_folder
 from hicmae.tasks.figures import reconstruction_figure
+from hicmae.weights.reading import is_safetensors, our_weights, read_torch
 
 _VIEWS = 3  # at the start, in the middle, at the end of a clip
 _TABLES = (".csv", ".tsv", ".parquet")

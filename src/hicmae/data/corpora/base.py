@@ -1,8 +1,7 @@
 """What a corpus states about itself: layout, labels, folds."""
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -163,37 +162,3 @@ class Corpus(ABC):
 def _contents(folder: Path) -> str:
     entries = sorted(entry.name for entry in folder.iterdir())
     return ", ".join(entries[:8]) + (", ..." if len(entries) > 8 else "") or "nothing"
-
-
-def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """All files below a folder with one of the suffixes (lower case, with dot), sorted by folder.
-
-    Links to folders are followed. Hidden files, such as the `._` twins that macOS leaves, are not
-    clips.
-    """
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders.sort()
-        for name in sorted(names):
-            if name[0] != "." and name[name.rfind(".") :].lower() in suffixes:
-                yield Path(folder, name)
-
-
-def files_by_stem(root: Path, suffixes: Collection[str]) -> dict[str, Path]:
-    """The files that `walk_files` gives, by name without suffix; the first suffix wins.
-
-    Args:
-        root: Folder to walk.
-        suffixes: Suffixes (lower case, with dot), best first.
-
-    Raises:
-        DataError: Two files of one name and suffix lie in different folders.
-    """
-    rank = {suffix: place for place, suffix in enumerate(suffixes)}
-    found: dict[str, Path] = {}
-    for path in walk_files(root, suffixes):
-        other = found.get(path.stem)
-        if other is None or rank[path.suffix.lower()] < rank[other.suffix.lower()]:
-            found[path.stem] = path
-        elif path.suffix.lower() == other.suffix.lower():
-            raise DataError(f"{other} and {path} have the same name; remove one of them.")
-    return found

@@ -10,9 +10,10 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from hicmae.data.corpora.base import Corpus, ExpectedCounts, files_by_stem
+from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.manifest import complete_manifest
 from hicmae.errors import ConfigError, DataError
+from hicmae.media.listing import files_by_stem
 
 log = logging.getLogger(__name__)
 

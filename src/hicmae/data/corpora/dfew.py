@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from hicmae.data.corpora.base import Corpus, ExpectedCounts, walk_files
+from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
 from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
+from hicmae.media.listing import walk_files
 
 _FOLDS = range(1, 6)
 _LISTS = (

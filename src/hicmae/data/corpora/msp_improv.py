@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from hicmae.data.corpora.base import Corpus, ExpectedCounts, walk_files
+from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
+from hicmae.media.listing import walk_files
 
 log = logging.getLogger(__name__)
 

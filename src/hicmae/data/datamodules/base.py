@@ -29,11 +29,11 @@ from hicmae.data.dataset import (
     collate_repeats,
 )
 from hicmae.data.manifest import check_files, check_manifest, row_name
-from hicmae.data.media import Region
-from hicmae.data.media.members import member_of
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.errors import ConfigError, DataError
+from hicmae.media import Region
+from hicmae.media.members import member_of
 
 log = logging.getLogger(__name__)
 

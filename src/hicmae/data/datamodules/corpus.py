@@ -8,8 +8,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import read_manifest
-from hicmae.data.media.mirrors import path_here
 from hicmae.errors import ConfigError, DataError
+from hicmae.media.mirrors import path_here
 
 
 class CorpusDataModule(AudioVisualDataModule):

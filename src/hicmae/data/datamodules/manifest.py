@@ -6,8 +6,8 @@ import pandas as pd
 
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import label_columns, read_manifest
-from hicmae.data.media.mirrors import path_here
 from hicmae.errors import ConfigError, DataError
+from hicmae.media.mirrors import path_here
 
 
 class ManifestDataModule(AudioVisualDataModule):

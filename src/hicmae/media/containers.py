@@ -1,0 +1,53 @@
+"""Opening media files, and what their seconds count from."""
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from hicmae.errors import DataError
+from hicmae.media.members import media_address
+
+# FLV and Matroska round time stamps to a millisecond, which must not move a frame over a border.
+TOLERANCE = 1e-3
+
+
+def check_segment(path: Path, start: float | None, end: float | None) -> None:
+    """Refuses a segment that cannot be.
+
+    Args:
+        path: The clip, to be named.
+        start: Start in seconds; None is the start of the clip.
+        end: End in seconds; None is the end of the clip.
+
+    Raises:
+        DataError: `start` is negative or not before `end`.
+    """
+    if start is not None and not start >= 0:
+        raise DataError(f"{path}: a segment starts at {start} s, but seconds count from 0.")
+    if end is not None and not end > (start or 0.0):
+        raise DataError(f"{path}: a segment ends at {end} s, but must end after {start or 0.0} s.")
+
+
+def open_container(path: Path) -> InputContainer:
+    """Opens a video, sound or image file, or one within a pack; the caller closes it.
+
+    Raises:
+        DataError: The file is missing, empty, or no media file.
+    """
+    address = media_address(path)
+    try:
+        return av.open(address, metadata_errors="ignore")
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be opened as video or sound ({error.strerror}); it is empty, cut off "
+            "or no media file: replace it or take it out."
+        ) from error
+
+
+def time_origin(container: InputContainer) -> float:
+    """The time stamp in seconds that counts as second 0.
+
+    A negative one is only a coder's run-up.
+    """
+    return max((container.start_time or 0) / av.time_base, 0.0)

@@ -1,0 +1,218 @@
+"""Training and evaluation on LightningCLI: `hicmae fit`, `validate`, `test` and `predict`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from hicmae.configs import resolve_arguments
+from hicmae.data.datamodules import AudioVisualDataModule
+from hicmae.errors import CheckpointError, ConfigError
+from hicmae.help import HelpFormatter
+from hicmae.tasks import AudioVisualTask, RecognitionTask
+from hicmae.training.callbacks import ClipProgressBar, ModelCost, ResultsFile
+from hicmae.training.resuming import (
+    AtomicCheckpoints,
+    ExactResume,
+    LastCheckpoint,
+    newest_checkpoint,
+)
+from hicmae.weights.reading import read_torch
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """\
+Pre-trains on unlabelled talking faces, fine-tunes on labelled ones, tests and predicts.
+
+  hicmae fit --config pretrain.yaml --data.root FOLDER       pre-train on VoxCeleb2
+  hicmae fit --config finetune/ravdess.yaml --data.root FOLDER --model.pretrained FILE
+  hicmae fit --config pretrain.yaml --data.root FOLDER --ckpt_path last      go on after a stop
+  hicmae test --ckpt_path RUN/checkpoints/best.ckpt          with the config of its run
+
+A config that is no file in the current folder is looked up among the project's (`hicmae configs`);
+later ones override earlier ones, options override configs.
+"""
+
+
+class HicmaeCLI(LightningCLI):
+    """LightningCLI with the run folder, looks and links of this project."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Lets the data name the model's outputs and adds the project's own options."""
+        for names in ("class_names", "target_names"):
+            parser.link_arguments(
+                f"data.{names}", f"model.init_args.{names}", apply_on="instantiate"
+            )
+        parser.add_argument(
+            "--test_after_fit",
+            type=bool,
+            default=True,
+            help="After fine-tuning, test the best checkpoint (the last where none is chosen).",
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Leaves the model's options to the configs, and refuses a file that is no checkpoint.
+
+        Lightning would feed the hyper-parameters of `--ckpt_path` back into them, which collides
+        with those that the data decides.
+        """
+        options = self.config[self.config.subcommand]
+        if options.ckpt_path == "last":
+            options.ckpt_path = self._last_checkpoint(options.trainer.default_root_dir)
+        path = options.ckpt_path
+        if not path or not Path(path).is_file():
+            return
+        if not zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path} is no checkpoint of a run, or is damaged.")
+        resumes = self.config.subcommand == "fit"
+        if resumes and "optimizer_states" not in read_torch(Path(path)):
+            raise CheckpointError(
+                f"{path} holds a model but no run to go on with: start from its weights with "
+                f"--model.pretrained {path}."
+            )
+
+    def _last_checkpoint(self, root: str) -> str | None:
+        """What `--ckpt_path last` stands for; every run has a folder of its own below the root."""
+        newest = newest_checkpoint(root)
+        if newest is not None:
+            return str(newest)
+        if self.config.subcommand != "fit":
+            raise CheckpointError(
+                f"There is no last.ckpt in {root} or below it: give --ckpt_path with the path of a "
+                "checkpoint."
+            )
+        # The first start of a job that is written so that any later one resumes it.
+        log.warning("There is no last.ckpt in %s or below it: the run starts anew.", root)
+        return None
+
+    def before_instantiate_classes(self) -> None:
+        """Refuses a schedule that LightningCLI would leave out without a word."""
+        if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
+            raise ConfigError(
+                "--lr_scheduler needs an --optimizer to steer: give both, or neither for the "
+                "published ones."
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A trainer whose run folder always holds a metrics table."""
+        options = self._get(self.config_init, "trainer")
+        if options.logger is not False and not options.fast_dev_run:
+            root = options.default_root_dir
+            table = CSVLogger(root, name="")
+            if options.logger in (None, True):
+                others: list[Logger] = [TensorBoardLogger(root, name="", version=table.version)]
+            else:
+                given = options.logger
+                others = list(given) if isinstance(given, list) else [given]
+            kwargs["logger"] = [table, *others]
+        given = options.plugins or []
+        plugins = list(given) if isinstance(given, list) else [given]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, AtomicCheckpoints()]
+        unwanted: list[type[Callback]] = []
+        if options.enable_progress_bar is False:
+            unwanted.append(ClipProgressBar)
+        if options.enable_checkpointing is False:
+            unwanted.append(LastCheckpoint)
+        self.trainer_defaults["callbacks"] = [
+            callback
+            for callback in self.trainer_defaults["callbacks"]
+            if not isinstance(callback, tuple(unwanted))
+        ]
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except ValueError as error:  # such as an accelerator that does not exist
+            raise ConfigError(f"trainer: {error}") from error
+
+    def before_test(self) -> None:
+        """Refuses to judge a model that was never trained."""
+        self._require_checkpoint()
+
+    def before_predict(self) -> None:
+        """Refuses to predict with a model that was never trained."""
+        self._require_checkpoint()
+
+    def _require_checkpoint(self) -> None:
+        if not self._get(self.config, "ckpt_path"):
+            raise ConfigError(
+                f"{self.subcommand} needs a trained model: give --ckpt_path, for example "
+                "RUN/checkpoints/best.ckpt."
+            )
+
+    def after_fit(self) -> None:
+        """Tests the chosen checkpoint of a fine-tuning run."""
+        wanted = self._get(self.config, "test_after_fit") and not self.trainer.interrupted
+        if not wanted or not isinstance(self.model, RecognitionTask):
+            return
+        if self.trainer.checkpoint_callback is None:  # a dry run, or checkpointing turned off
+            return
+        chosen = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")
+
+
+def run(arguments: list[str]) -> HicmaeCLI:
+    """Runs a command line; mistakes are raised.
+
+    Args:
+        arguments: What stands behind `hicmae`.
+
+    Returns:
+        What ran, with its trainer, model and data.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+        ArgumentError: An option that does not exist or does not fit.
+    """
+    # LightningCLI warns when it is given arguments beside those of the process.
+    # The first stays: with several devices, lightning starts the other processes by it.
+    sys.argv = [sys.argv[0], *resolve_arguments(arguments)]
+    quieten()
+    return HicmaeCLI(
+        AudioVisualTask,
+        AudioVisualDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        save_config_callback=SaveConfigCallback,
+        save_config_kwargs={"overwrite": True},
+        trainer_defaults={
+            "default_root_dir": "runs",
+            "enable_model_summary": False,
+            "callbacks": [
+                ExactResume(),
+                ClipProgressBar(),
+                ModelCost(),
+                ResultsFile(),
+                LastCheckpoint(),
+            ],
+        },
+        parser_kwargs={
+            "prog": "hicmae",
+            "description": DESCRIPTION,
+            "exit_on_error": False,
+            "formatter_class": HelpFormatter,
+        },
+    )
+
+
+def quieten() -> None:
+    """Keeps advertisements and warnings that no user can act on out of the output."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "litlogger" not in record.getMessage()
+    )
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+    warnings.filterwarnings("ignore", message=r".*does not have many workers")
+    warnings.filterwarnings("ignore", message=r".*recommended to use `self.log\('train/")
+    warnings.filterwarnings("ignore", message=r".*The dirpath has changed")
+    # A linear probe and a search among neighbours are meant to be so.
+    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")
+    warnings.filterwarnings("ignore", message=r".*`configure_optimizers` returned `None`")

@@ -11,12 +11,13 @@ pytest.importorskip("cv2", reason="faces need the extra: pip install 'hicmae[fac
 
 from hicmae.data.manifest import Clip
 from hicmae.errors import DataError
-from hicmae.faces import FaceOptions, crop_face
+from hicmae.faces import FaceOptions
 from hicmae.faces.detection import Face
 from hicmae.faces.people import box_track, find_people, whole_picture
 from hicmae.faces.tracking import track_people
 from hicmae.inference.windows import read_windows
 from hicmae.media.recording import FileRecording
+from hicmae.preparation.face_crops import crop_face
 
 OPTIONS = FaceOptions(detector="coloured_faces.Colours", margin=0.0, size=64, detect_side=400)
 

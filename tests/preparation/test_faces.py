@@ -20,7 +20,6 @@ from hicmae.data.manifest import Clip  # noqa: E402
 from hicmae.demo.corpus import CorpusSettings  # noqa: E402
 from hicmae.demo.face import render_face  # noqa: E402
 from hicmae.errors import ConfigError, DataError  # noqa: E402
-from hicmae.faces import crop  # noqa: E402
 from hicmae.faces.alignment import (  # noqa: E402
     FACE_POINTS,
     align,
@@ -33,6 +32,7 @@ from hicmae.faces.detection import Face, build_detector  # noqa: E402
 from hicmae.faces.tracking import track_face  # noqa: E402
 from hicmae.files import whole_folder  # noqa: E402
 from hicmae.media import VideoReader, read_audio  # noqa: E402
+from hicmae.preparation import face_crops  # noqa: E402
 from hicmae.preparation.face_crops import FaceOptions, crop_face  # noqa: E402
 
 
@@ -525,7 +525,7 @@ class TestWhole:
                 break_it()
             return align(*arguments)
 
-        monkeypatch.setattr(crop, "align", breaking)
+        monkeypatch.setattr(face_crops, "align", breaking)
 
     @pytest.mark.parametrize("write", ["video", "frames"])
     def test_an_error_while_writing_leaves_nothing(self, write, video, tmp_path, monkeypatch):

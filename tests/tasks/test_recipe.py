@@ -282,7 +282,7 @@ class TestMovingAverage:
             "--test_after_fit=false",
             f"--model.pretrained={checkpoint_of(done)}",
             "--trainer.max_epochs=1",
-            "--trainer.limit_train_batches=1",
+            "--trainer.max_steps=1",
             "--model.warmup_epochs=9",  # a first step of rate 0
         )
         before = load(checkpoint_of(done))["state_dict"]

@@ -31,15 +31,15 @@ def test_first_and_later_readings_equal_the_clip(clip: Path, cache: ClipCache) -
         expected = reader.read(range(reader.frame_count), size=32)
     sound = read_audio(clip)
     for _ in range(2):
-        frames, fps = cache.frames(clip)
+        frames, _, fps = cache.frames(clip)
         np.testing.assert_array_equal(frames, expected)
         assert fps == 25
         np.testing.assert_array_equal(cache.waveform(clip), sound)
 
 
 def test_later_readings_map_the_file_and_cannot_write_it(clip: Path, cache: ClipCache) -> None:
-    first, _ = cache.frames(clip)
-    mapped, _ = cache.frames(str(clip))
+    first, *_ = cache.frames(clip)
+    mapped, *_ = cache.frames(str(clip))
     assert isinstance(mapped, np.memmap)
     for frames in (first, mapped):
         with pytest.raises(ValueError, match="read-only"):
@@ -47,7 +47,7 @@ def test_later_readings_map_the_file_and_cannot_write_it(clip: Path, cache: Clip
 
 
 def test_later_readings_do_not_open_the_clip(clip: Path, cache: ClipCache) -> None:
-    frames, _ = cache.frames(clip)
+    frames, *_ = cache.frames(clip)
     status = clip.stat()
     clip.write_bytes(bytes(status.st_size))
     os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -63,10 +63,10 @@ def test_a_changed_clip_is_decoded_anew(clip: Path, cache: ClipCache) -> None:
 
 
 def test_segment_region_and_size_have_entries_of_their_own(clip: Path, cache: ClipCache) -> None:
-    whole, _ = cache.frames(clip)
-    part, _ = cache.frames(clip, start=0.2, end=0.32)
+    whole, *_ = cache.frames(clip)
+    part, *_ = cache.frames(clip, start=0.2, end=0.32)
     assert [picture_number(frame) for frame in part] == [5, 6, 7]
-    corner, _ = cache.frames(clip, region=(0, 0, 20, 20))
+    corner, *_ = cache.frames(clip, region=(0, 0, 20, 20))
     assert (corner != whole).any()
     assert ClipCache(cache.folder, 16).frames(clip)[0].shape == (10, 16, 16, 3)
     assert len(cache.waveform(clip, start=0.1, end=0.2)) == 1600
@@ -78,9 +78,9 @@ def test_a_frame_folder_notices_a_changed_image(tmp_path: Path, cache: ClipCache
     folder.mkdir()
     for name, shade in (("1.png", 50), ("2.png", 200)):
         write_grey(folder / name, shade)
-    frames, fps = cache.frames(folder, folder_fps=10)
+    frames, _, fps = cache.frames(folder, folder_fps=10)
     assert (frames[:, 0, 0, 0].tolist(), fps) == ([50, 200], 10)
-    assert cache.frames(folder, folder_fps=20)[1] == 20
+    assert cache.frames(folder, folder_fps=20)[2] == 20
     write_grey(folder / "1.png", 120)
     os.utime(folder / "1.png", ns=(1, 1))
     assert cache.frames(folder, folder_fps=10)[0][0, 0, 0, 0] == 120

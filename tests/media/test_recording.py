@@ -126,7 +126,7 @@ def test_sound_that_begins_late_keeps_its_time(tmp_path):
         assert np.flatnonzero(waveform > 0.1)[[0, -1]] == pytest.approx([16_000, 31_999], abs=20)
 
 
-def test_irregular_times_are_those_of_the_file(tmp_path):
+def test_moments_of_irregular_times_show_what_is_on_display_then(tmp_path):
     path = tmp_path / "webcam.mkv"
     shown = [0, 40, 80, 120, 1000, 1040, 1080, 1120]  # milliseconds
     with av.open(str(path), "w") as container:
@@ -140,12 +140,11 @@ def test_irregular_times_are_those_of_the_file(tmp_path):
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
     recording = FileRecording(path, piece_seconds=1)
-    assert recording.fps == pytest.approx(7 / 1.12)  # and not what the header makes up
-    assert [recording.time_of(index) for index in range(8)] == pytest.approx(
-        [time / 1000 for time in shown]
-    )
-    assert recording.duration == pytest.approx(1.12 + 1 / recording.fps)
-    assert numbers(recording, range(8)) == [(index, index) for index in range(8)]
+    assert (recording.fps, recording.frame_count) == (25, 29)
+    assert recording.duration == pytest.approx(1.16)
+    on_display = [0, 1, 2, *[3] * 22, 4, 5, 6, 7]
+    assert numbers(recording, range(29)) == list(enumerate(on_display))
+    assert numbers(recording, [2, 3, 24, 28]) == [(2, 2), (3, 3), (24, 3), (28, 7)]
 
 
 def test_a_file_that_was_cut_off_is_told_at_once(clip_factory, tmp_path):

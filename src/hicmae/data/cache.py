@@ -19,7 +19,7 @@ from hicmae.files import whole_file
 from hicmae.media import SAMPLE_RATE, Region, Side, VideoReader, read_audio
 from hicmae.media.members import local_file
 
-_LAYOUT = 2  # raise it when the content of an entry changes its meaning
+_LAYOUT = 3  # raise it when the content of an entry changes its meaning
 
 
 class ClipCache:
@@ -46,7 +46,7 @@ class ClipCache:
         end: float | None = None,
         region: Region | Side | None = None,
         folder_fps: float = 25.0,
-    ) -> tuple[npt.NDArray[np.uint8], float]:
+    ) -> tuple[npt.NDArray[np.uint8], float, float]:
         """All frames of a clip, decoded by `VideoReader` the first time.
 
         Args:
@@ -57,7 +57,8 @@ class ClipCache:
             folder_fps: Frames per second of a folder of images.
 
         Returns:
-            Read-only uint8 frames (N, size_pixels, size_pixels, 3) and the frames per second.
+            Read-only uint8 frames (N, size_pixels, size_pixels, 3), when the first is shown in
+            seconds, and the frames per second.
 
         Raises:
             DataError: The clip cannot be read to its end.
@@ -72,19 +73,19 @@ class ClipCache:
             size=self.size_pixels,
             fps=folder_fps if path.is_dir() else None,
         )
-        pictures, rate = self._entry(key, "frames"), self._entry(key, "fps")
-        frames, fps = _load(pictures, np.uint8, 4), _load(rate, np.float64, 0)
-        if frames is None or fps is None:
+        pictures, place = self._entry(key, "frames"), self._entry(key, "times")
+        frames, times = _load(pictures, np.uint8, 4), _load(place, np.float64, 1)
+        if frames is None or times is None:
             with VideoReader(path, start=start, end=end, folder_fps=folder_fps) as reader:
                 decoded = reader.read(
                     range(reader.frame_count), size=self.size_pixels, region=region
                 )
-                fps = self._store(rate, np.float64(reader.fps))
+                times = self._store(place, np.array([reader.timeline.begin, reader.fps]))
             frames = self._store(pictures, decoded)
-        return frames, float(fps)
+        return frames, float(times[0]), float(times[1])
 
     def waveform(
-        self, path: Path | str, *, start: float | None = None, end: float | None = None
+        self, path: Path | str, start: float | None = None, end: float | None = None
     ) -> npt.NDArray[np.float32]:
         """The sound of a file, decoded by `read_audio` the first time.
 
@@ -111,7 +112,7 @@ class ClipCache:
         # One folder for a million entries would be slow on many file systems.
         return self.folder / key[:2] / f"{key}.{kind}.npy"
 
-    def _store(self, entry: Path, array: npt.NDArray[Any] | np.float64) -> npt.NDArray[Any]:
+    def _store(self, entry: Path, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Writes an entry under another name and renames it, and gives it back as read."""
         try:
             with whole_file(entry) as part, part.open("wb") as file:

@@ -165,21 +165,20 @@ class ClipDataset(Dataset[dict[str, Any]]):
         }
         read: dict[str, Any] = {}
         if self._cache is not None:
-            waveform = self._cache.waveform(clip.sound, start=clip.audio_start, end=clip.audio_end)
-            pictures, fps = self._cache.frames(clip.video, region=region, **segment)
-            self._check_lengths(clip.video, len(pictures) / fps, len(waveform) / SAMPLE_RATE)
+            waveform = self._cache.waveform(clip.sound, *clip.sound_segment)
+            pictures, begin, fps = self._cache.frames(clip.video, region=region, **segment)
+            self._check_lengths(clip.video, begin + len(pictures) / fps, waveform)
             windows = self._windows(len(pictures), index, epoch)
             read["frames"] = pictures[np.array([window.frames for window in windows])]
         else:
             with VideoReader(clip.video, **segment) as reader:
-                fps = reader.fps
+                begin, fps = reader.timeline.begin, reader.fps
                 if clip.one_source:
                     waveform = reader.sound()
                 else:
-                    waveform = read_audio(clip.sound, start=clip.audio_start, end=clip.audio_end)
-                self._check_lengths(
-                    clip.video, reader.frame_count / fps, len(waveform) / SAMPLE_RATE
-                )
+                    start, end = clip.sound_segment
+                    waveform = read_audio(clip.sound, start=start, end=end)
+                self._check_lengths(clip.video, reader.timeline.end, waveform)
                 windows = self._windows(reader.frame_count, index, epoch)
                 wanted = [frame for window in windows for frame in window.frames]
                 if self._planar:
@@ -189,11 +188,16 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 else:
                     frames = reader.read(wanted, size=self._frame_size, region=region)
             read["frames"] = frames.reshape(len(windows), -1, *frames.shape[1:])
+        # Of pictures that begin late the sound before them is no part.
+        waveform = waveform[round(begin * SAMPLE_RATE) :]
         read["waveform"] = [self._sound_of(window, waveform, fps, clip.video) for window in windows]
         return read
 
-    def _check_lengths(self, video: str, picture_seconds: float, sound_seconds: float) -> None:
+    def _check_lengths(
+        self, video: str, picture_seconds: float, waveform: npt.NDArray[np.float32]
+    ) -> None:
         limit = self._max_length_difference
+        sound_seconds = len(waveform) / SAMPLE_RATE
         if limit is not None and abs(picture_seconds - sound_seconds) >= limit:
             raise DataError(
                 f"{video}: picture ({picture_seconds:.2f} s) and sound ({sound_seconds:.2f} s) "

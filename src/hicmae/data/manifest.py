@@ -11,8 +11,8 @@ what is missing in it is NaN.
 - `audio` (str or NaN): sound file; NaN means that the sound lies in `video`.
 - `start`, `end` (float, seconds or NaN): the part of `video` that is the clip.
 - `audio_start`, `audio_end` (float, seconds or NaN): the part of the sound that is the clip. A
-  table without these columns gets `start` and `end`; a corpus whose sound files are already cut to
-  the clip has them, empty.
+  table without these columns gets `start` and `end`, and sound within `video` is where the pictures
+  are if both are empty; a corpus whose sound files are already cut to the clip has them, empty.
 - `subject` (str or NaN): the person seen, so that people can be kept apart.
 - `fold` (Int64 or NA): the fold of a cross-validation, from 1, in which the clip is tested.
 - `split` (str or NaN): `train`, `val` or `test`; NaN in a table with splits means unused.
@@ -80,10 +80,19 @@ class Clip:
         return self.video if self.audio is None else self.audio
 
     @property
+    def sound_segment(self) -> tuple[float | None, float | None]:
+        """Start and end of the sound in its file, in seconds.
+
+        In the file of the pictures and without times of its own, it is where they are.
+        """
+        times = (self.audio_start, self.audio_end)
+        in_video = self.audio in {None, self.video}
+        return (self.start, self.end) if in_video and times == (None, None) else times
+
+    @property
     def one_source(self) -> bool:
         """Whether picture and sound are the same segment of one file."""
-        segments = (self.start, self.end), (self.audio_start, self.audio_end)
-        return self.audio in {None, self.video} and segments[0] == segments[1]
+        return self.sound == self.video and self.sound_segment == (self.start, self.end)
 
 
 def clips_of(table: pd.DataFrame) -> list[Clip]:

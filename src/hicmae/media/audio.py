@@ -1,6 +1,8 @@
 """Sound of any file as one channel at one rate."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,30 @@ from av.packet import Packet
 from torchaudio.functional import resample
 
 from hicmae.errors import ConfigError, DataError
-from hicmae.media.containers import check_segment, open_container, time_origin
+from hicmae.media.containers import (
+    TOGETHER,
+    check_pause,
+    check_segment,
+    open_container,
+    time_origin,
+)
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform the models hear (method: audio input)."""
 
 # Decoders of sound need some packets before the first sample they get right.
 _AUDIO_RUN_UP = 0.5
+
+_RATES = (1_000, 768_000)  # of sound that anything records, in samples per second
+_LARGEST_FILTER = 1 << 24  # taps of a resampler; odd rates would need a billion
+
+_STEREO = 2
+
+Part = tuple[int, float | None, np.ndarray]
+"""Samples per second, time stamp in seconds if there is one, and float32 samples (L,)."""
+
+Heard = tuple[int, float, np.ndarray]
+"""Samples per second, when the first sample is heard in seconds, and float32 samples (L,)."""
 
 
 def read_audio(
@@ -34,13 +53,14 @@ def read_audio(
 
     Args:
         path: Any file with sound, with or without video.
-        start: Start of the segment in seconds; None is the start of the sound.
+        start: Start of the segment in seconds; None is the start of the file.
         end: End of the segment in seconds; None is the end of the sound. A segment that reaches
             past the sound is as short as the sound makes it.
         sample_rate: Samples per second to give.
 
     Returns:
-        float32 waveform (L,) in [-1, 1], the mean of the channels.
+        float32 waveform (L,) in [-1, 1] from `start` on; silence where the sound begins later or
+        pauses. Of two channels it is the mean, of more FFmpeg's standard mixture.
 
     Raises:
         ConfigError: `sample_rate` is below 1.
@@ -75,13 +95,23 @@ def resampled(samples: np.ndarray, rate: int, sample_rate: int = SAMPLE_RATE) ->
         rate: Its samples per second.
         sample_rate: Samples per second to give.
     """
-    return resample(torch.from_numpy(samples), rate, sample_rate).clamp(-1, 1).numpy()
+    common = gcd(rate, sample_rate)
+    if (rate // common) * (sample_rate // common) <= _LARGEST_FILTER:
+        return resample(torch.from_numpy(samples), rate, sample_rate).clamp(-1, 1).numpy()
+    frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+    frame.sample_rate = rate
+    resampler = AudioResampler(format="fltp", layout="mono", rate=sample_rate)
+    parts = [*resampler.resample(frame), *resampler.resample(None)]
+    waveform = np.concatenate([part.to_ndarray()[0] for part in parts])
+    # As many as there is time for; the resampler gives what its filter holds at the end as well.
+    length = -(-len(samples) * sample_rate // rate)
+    return np.clip(np.pad(waveform, (0, max(length - len(waveform), 0)))[:length], -1, 1)
 
 
 def _decode_audio(
     container: InputContainer, path: Path, start: float, end: float | None, *, seek: bool = True
 ) -> tuple[np.ndarray, int] | None:
-    """The mean of the channels at the native rate, or None if nothing was found there."""
+    """One channel at the native rate from `start` on, or None if nothing was found there."""
     origin = time_origin(container)
     seek = seek and start > 0
     if seek:
@@ -90,37 +120,120 @@ def _decode_audio(
         except av.FFmpegError:
             return None
     frames = audio_frames(container.streams.audio[0], container.demux(), path)
+    heard = gapless(one_channel(frames), origin, path)
+    first = next(heard, None)
+    if first is None or (seek and first[1] > start):
+        return None
+    return waveform_from(chain([first], heard), path, start, end)
+
+
+def waveform_from(
+    heard: Iterable[Heard], path: Path, start: float = 0.0, end: float | None = None
+) -> tuple[np.ndarray, int] | None:
+    """A segment of what is heard, with silence before what begins late.
+
+    Args:
+        heard: Pieces of sound that follow each other without a gap.
+        path: The file, for messages.
+        start: Start of the segment in seconds.
+        end: End of the segment in seconds; None is the end of the sound.
+
+    Returns:
+        float32 waveform (L,) and its samples per second; None if there is no sound within.
+    """
     chunks: list[np.ndarray] = []
     begin, samples, rate = 0.0, 0, 1
-    for frame, chunk in one_channel(frames):
+    for rate, seconds, chunk in heard:
         if not chunks:
-            rate = frame.sample_rate
-            begin = 0.0 if frame.time is None else frame.time - origin
-            if seek and begin > start:
-                return None
+            # Of a segment the place is exact; whole files begin with some run-up of the coder.
+            begin = seconds if start or abs(seconds) > TOGETHER else 0.0
         chunks.append(chunk)
         samples += len(chunk)
         if end is not None and begin + samples / rate >= end:
             break
     if not chunks:
         return None
-    first = max(round((start - begin) * rate), 0) if start else 0
+    first = round((start - begin) * rate)
     last = None if end is None else max(round((end - begin) * rate), 0)
-    waveform = np.concatenate(chunks)[first:last]
-    return (waveform, rate) if waveform.size else None
+    waveform = np.concatenate(chunks)[max(first, 0) : last]
+    if not waveform.size:
+        return None
+    if first < 0:
+        waveform = np.concatenate([_silence(-first / rate, rate, path), waveform])
+    return waveform, rate
 
 
-def one_channel(frames: Iterable[av.AudioFrame]) -> Iterator[tuple[av.AudioFrame, np.ndarray]]:
-    """Frames of sound of any kind with their samples, float32 (L,), the mean of the channels."""
-    # Format only: mixing to mono within the resampler changes the level of stereo by sqrt(2).
-    planar = AudioResampler(format="fltp")
+def from_start(heard: Iterable[Heard], path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Samples per second and samples from second 0 on, with silence where sound begins late.
+
+    Args:
+        heard: Pieces of sound that follow each other without a gap, from the first sample on.
+        path: The file, for messages.
+    """
+    left_out: int | None = None
+    for rate, seconds, chunk in heard:
+        if left_out is None:
+            left_out = round(-seconds * rate) if seconds < -TOGETHER else 0
+            if seconds > TOGETHER:
+                yield rate, _silence(seconds, rate, path)
+        if left_out < len(chunk):
+            yield rate, chunk[left_out:]
+        left_out = max(left_out - len(chunk), 0)
+
+
+def gapless(parts: Iterable[Part], origin: float, path: Path) -> Iterator[Heard]:
+    """Pieces of sound that follow each other, with silence where the sound pauses.
+
+    Args:
+        parts: What `one_channel` gives.
+        origin: The time stamp in seconds that counts as second 0.
+        path: The file, for messages.
+
+    Raises:
+        DataError: Samples are no numbers, their rate is absurd, or the sound pauses too long.
+    """
+    expected: float | None = None
+    for rate, time, chunk in parts:
+        seconds = (expected or 0.0) if time is None else time - origin
+        if not _RATES[0] <= rate <= _RATES[1]:
+            raise DataError(
+                f"{path}: its sound has {rate} samples a second, but {_RATES[0]} to {_RATES[1]} "
+                "can be read; convert it or take the clip out."
+            )
+        if not np.isfinite(chunk).all():
+            raise DataError(
+                f"{path}: its sound has samples that are no numbers at {seconds:.2f} s; replace "
+                "it or take it out."
+            )
+        expected = seconds if expected is None else expected
+        if seconds - expected > TOGETHER:
+            silence = _silence(seconds - expected, rate, path)
+            yield rate, expected, silence
+            expected += len(silence) / rate
+        yield rate, expected, chunk
+        expected += len(chunk) / rate
+
+
+def _silence(seconds: float, rate: int, path: Path) -> np.ndarray:
+    check_pause(path, "sound", seconds)
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+def one_channel(frames: Iterable[av.AudioFrame]) -> Iterator[Part]:
+    """Frames of sound of any kind as one channel at the rate of the first of them."""
+    resamplers: dict[tuple[str, str, int], AudioResampler] = {}
+    rate = None
     for frame in frames:
-        parts = [frame] if frame.format.name == "fltp" else planar.resample(frame)
-        for part in parts:
-            channels = [
-                np.frombuffer(memoryview(plane), np.float32, part.samples) for plane in part.planes
-            ]
-            yield frame, np.mean(channels, axis=0) if len(channels) > 1 else channels[0].copy()
+        rate = frame.sample_rate if rate is None else rate
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind not in resamplers:
+            # FFmpeg's mixture is the standard for surround sound; of stereo, it would change the
+            # level by sqrt(2). Planes beyond the eighth cannot be reached from here safely.
+            mixed = "mono" if frame.layout.nb_channels > _STEREO else None
+            resamplers[kind] = AudioResampler(format="fltp", layout=mixed, rate=rate)
+        for part in resamplers[kind].resample(frame):
+            channels = part.to_ndarray()
+            yield rate, frame.time, channels.mean(axis=0) if len(channels) > 1 else channels[0]
 
 
 def audio_frames(
@@ -138,7 +251,7 @@ def audio_frames(
     """
     seconds: float | None = None
     cut = False
-    for packet in packets:
+    for packet in _whole(packets, path):
         if packet.size:
             cut = packet.is_corrupt
         if packet.stream_index != stream.index:
@@ -156,6 +269,16 @@ def audio_frames(
     # A WAV that was written to a pipe states no true length, so that its last packet looks cut.
     if cut and stream.container.format.name != "wav":
         raise _damaged_sound(path, seconds or 0.0)
+
+
+def _whole(packets: "Iterable[Packet[Any]]", path: Path) -> "Iterator[Packet[Any]]":
+    """Packets of a file, which FFmpeg may find to be none only as it reads them."""
+    try:
+        yield from packets
+    except av.FFmpegError as error:
+        raise DataError(
+            f"{path} is cut off or damaged ({error.strerror}); replace it or take it out."
+        ) from error
 
 
 def _damaged_sound(path: Path, seconds: float) -> DataError:

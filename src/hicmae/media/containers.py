@@ -4,12 +4,38 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from hicmae.errors import DataError
 from hicmae.media.members import media_address
 
 # FLV and Matroska round time stamps to a millisecond, which must not move a frame over a border.
 TOLERANCE = 1e-3
+
+TOGETHER = 0.1
+"""Seconds by which picture and sound may begin late and count as beginning at once: coders need a
+run-up, and containers lay their streams out in blocks."""
+
+_LONGEST_PAUSE = 600.0  # seconds without pictures or sound that are not taken for damage
+
+
+def check_pause(path: Path, what: str, seconds: float) -> None:
+    """Refuses a clip whose time stamps leave out more time than a recording pauses.
+
+    Args:
+        path: The clip, to be named.
+        what: What is missing, in words.
+        seconds: How long.
+
+    Raises:
+        DataError: It is longer than ten minutes.
+    """
+    if seconds > _LONGEST_PAUSE:
+        raise DataError(
+            f"{path} has no {what} for {seconds:.0f} s by its time stamps, which are damaged or "
+            "leave out too much: code it anew or take it out."
+        )
 
 
 def check_segment(path: Path, start: float | None, end: float | None) -> None:
@@ -51,3 +77,15 @@ def time_origin(container: InputContainer) -> float:
     A negative one is only a coder's run-up.
     """
     return max((container.start_time or 0) / av.time_base, 0.0)
+
+
+def begin_of(first: float) -> float:
+    """When a stream begins, in seconds, by the time of what it shows or lets hear first."""
+    return first if first > TOGETHER else 0.0
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first video stream; the cover of a sound file, a stream of one picture, is none."""
+    return next(
+        (s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None
+    )

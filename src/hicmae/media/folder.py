@@ -8,7 +8,8 @@ import av
 
 from hicmae.errors import DataError
 from hicmae.media.containers import TOLERANCE, open_container
-from hicmae.media.sources import upright
+from hicmae.media.geometry import PixelShape, Size, orientation
+from hicmae.media.timeline import Timeline
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 """Files of a frame folder that are frames; anything else in the folder is left alone."""
@@ -31,7 +32,6 @@ class ImageFolder:
 
     def __init__(self, path: Path, start: float, end: float | None, fps: float) -> None:
         self.path = path
-        self.fps = fps
         images = sorted(
             (
                 item
@@ -48,10 +48,12 @@ class ImageFolder:
         self._images = [
             image for index, image in enumerate(images) if start - TOLERANCE <= index / fps < limit
         ]
-        self.frame_count = len(self._images)
+        self.timeline = Timeline.at_rate(len(self._images), fps)
+        self.shape: PixelShape | None = None
         self._jpeg = av.CodecContext.create("mjpeg", "r")
         self._jpeg.thread_count = 1  # as for a video file
-        self.width, self.height = upright(self._load(images[0]))
+        first = self._load(images[0])
+        self.size: Size = orientation(first).shown((first.width, first.height))
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Gives the frames of these indices, which ascend without repeats.

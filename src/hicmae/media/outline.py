@@ -1,27 +1,18 @@
 """What lies in a file, from its packets, none of which is decoded or kept."""
 
 from array import array
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from hicmae.errors import DataError
-from hicmae.media.containers import TOLERANCE, open_container, time_origin
-from hicmae.media.sources import (
-    film_of,
-    has_display_times,
-    mean_rate,
-    promised_end,
-    upright_size,
-)
-
-_SAME_RATE = 0.05  # share by which the rate of a header may differ from that of the time stamps
+from hicmae.media.containers import open_container, time_origin, video_stream
+from hicmae.media.geometry import PixelShape
+from hicmae.media.sources import upright_size
+from hicmae.media.timeline import FrameStamps, Timeline, has_display_times, promised_end
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,23 +20,18 @@ class MediaOutline:
     """The pictures and the sound of a file.
 
     Attributes:
-        frame_times: When every frame is shown, in seconds, ascending float64 (N,); none without
-            pictures.
-        frame_stamps: The time stamps of the frames in the file's own unit, int64 (N,), or None
-            where they do not tell frames apart, so that frames are to be counted.
-        frames_before: Frames that a decoder gives before the first one that is shown.
-        fps: Frames per second: those of the header where the times agree with it (some files state
-            a made-up rate), else their mean; 0 without pictures.
+        frames: How the frames of the file are told apart; None without pictures.
+        timeline: Them as a sequence at one rate; empty without pictures.
+        shape: How frames are stored; None without pictures.
         width: Width of an upright frame in pixels; 0 without pictures.
         height: Height of an upright frame in pixels; 0 without pictures.
         sound_start: When the first sample is heard, in seconds; None without sound.
         sound_end: When the last one is heard, in seconds, to a packet; None without sound.
     """
 
-    frame_times: npt.NDArray[np.float64]
-    frame_stamps: npt.NDArray[np.int64] | None
-    frames_before: int
-    fps: float
+    frames: FrameStamps | None
+    timeline: Timeline
+    shape: PixelShape | None
     width: int
     height: int
     sound_start: float | None
@@ -66,20 +52,22 @@ def read_outline(path: str | Path) -> MediaOutline:
     """
     path = Path(path)
     with open_container(path) as container:
-        outline = _outline(container, path)
-    if len(outline.frame_times):
-        width, height = upright_size(path)
-        outline = replace(outline, width=width, height=height)
-    if outline.sound_end is None:
-        return outline
+        frames, shape, sound_end = _passage(container, path)
+    timeline = Timeline.at_rate(0, 1.0) if frames is None else frames.timeline()
+    width, height = (0, 0) if frames is None else upright_size(path)
     # The run-up of a coder is in the packets and not in the sound: decoding alone tells.
-    start = _first_sound(path)
-    end = None if start is None else max(outline.sound_end, start)
-    return replace(outline, sound_start=start, sound_end=end)
+    sound_start = None if sound_end is None else _first_sound(path)
+    if sound_start is None or sound_end is None:
+        return MediaOutline(frames, timeline, shape, width, height, None, None)
+    sound_end = max(sound_end, sound_start)
+    return MediaOutline(frames, timeline, shape, width, height, sound_start, sound_end)
 
 
-def _outline(container: InputContainer, path: Path) -> MediaOutline:
-    film = film_of(container)
+def _passage(
+    container: InputContainer, path: Path
+) -> tuple[FrameStamps | None, PixelShape | None, float | None]:
+    """Frames, how they are stored, and the end of the sound in seconds."""
+    film = video_stream(container)
     sound = container.streams.audio[0] if container.streams.audio else None
     if film is None and sound is None:
         raise DataError(f"{path} has neither pictures nor sound; name a file that has.")
@@ -97,49 +85,27 @@ def _outline(container: InputContainer, path: Path) -> MediaOutline:
                 shown.append(packet.pts or 0)
                 decoded.append(packet.dts or 0)
             elif sound is not None and packet.stream_index == sound.index:
-                unit = sound.time_base or Fraction(1, av.time_base)
                 stamp = packet.pts if packet.pts is not None else packet.dts or 0
-                end = float((stamp + (packet.duration or 0)) * unit) - origin
+                unit = float(sound.time_base or 1 / av.time_base)
+                end = (stamp + (packet.duration or 0)) * unit - origin
                 sound_end = end if sound_end is None else max(sound_end, end)
     except av.FFmpegError:
         damaged = True
     if film is None:
-        return MediaOutline(np.zeros(0), None, 0, 0.0, 0, 0, None, sound_end)
-    unit = film.time_base or Fraction(1, av.time_base)
-    stamps = np.sort(np.array(shown if stamped else decoded, np.int64))
-    times: npt.NDArray[np.float64] = stamps.astype(np.float64) * float(unit) - origin
-    before = int((times < -TOLERANCE).sum())
-    stamps, times = stamps[before:], times[before:]
-    tell_apart = stamped and bool((np.diff(stamps) > 0).all())
-    if not len(times):
+        return None, None, sound_end
+    stamps = np.array(shown if stamped else decoded, np.int64)
+    frames = FrameStamps.of_packets(path, container, film, stamps, stamped=stamped)
+    if not len(frames.times):
         raise DataError(f"{path} has no video frame; replace it or take it out.")
-    fps = _rate(film, times)
-    last = float(times[-1])
-    promised = promised_end(container, film, fps, last, damaged)
+    fps, last = frames.timeline().fps, float(frames.times[-1])
+    promised = promised_end(container, film, fps, last, damaged=damaged)
     # Damage elsewhere is told by whoever decodes what is broken.
     if last + 1.5 / fps < promised:
         raise DataError(
             f"{path} is cut off or damaged: its pictures end at {last:.2f} of {promised:.2f} s; "
             "replace it or take it out."
         )
-    return MediaOutline(
-        frame_times=times,
-        frame_stamps=stamps if tell_apart else None,
-        frames_before=before,
-        fps=fps,
-        width=0,
-        height=0,
-        sound_start=None,
-        sound_end=sound_end,
-    )
-
-
-def _rate(film: VideoStream, times: npt.NDArray[np.float64]) -> float:
-    stated = film.average_rate or film.guessed_rate
-    measured = mean_rate(times.tolist()) if len(times) > 1 else None
-    if stated and (measured is None or abs(float(stated) / measured - 1) <= _SAME_RATE):
-        return float(stated)
-    return measured or 1.0
+    return frames, PixelShape.of_stream(film), sound_end
 
 
 def _first_sound(path: Path) -> float | None:

@@ -10,10 +10,10 @@ from av.filter import Graph
 
 from hicmae.errors import DataError
 from hicmae.media.colour import rgb_matrix
-from hicmae.media.sources import quarter_turns, upright
+from hicmae.media.geometry import UPRIGHT, Orientation, PixelShape, orientation
 
 Region = tuple[int, int, int, int]
-"""A part of a picture as (top, left, height, width) in source pixels."""
+"""A part of a picture as (top, left, height, width) in pixels of the upright picture."""
 
 Side = Literal["left", "right"]
 """A half of a picture, where two people are in view."""
@@ -44,15 +44,22 @@ class PictureConverter:
         source: What the frames are of, for messages.
         size: Side of the square pictures that are wanted; None keeps the pixels of the region.
         region: As for `VideoReader.read`.
+        shape: How frames are stored. One of another size, as browsers send them under load, is
+            scaled to fit. None takes every frame as it is.
     """
 
     def __init__(
-        self, source: str, size: int | None = None, region: Region | Side | None = None
+        self,
+        source: str,
+        size: int | None = None,
+        region: Region | Side | None = None,
+        shape: PixelShape | None = None,
     ) -> None:
         self._source = source
         self._size = size
         self._region = region
-        self._kind: tuple[int, int, str, int, int, int] | None = None
+        self._shape = shape
+        self._kind: tuple[int, int, str, int, int, Orientation] | None = None
         self._graph: Graph | None = None
 
     def __call__(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
@@ -71,7 +78,7 @@ class PictureConverter:
             frame.format.name,
             int(frame.colorspace),
             int(frame.color_range),
-            quarter_turns(frame),
+            orientation(frame),
         )
         if self._graph is None or kind != self._kind:
             self._graph, self._kind = self._build(frame, formats), kind
@@ -82,7 +89,9 @@ class PictureConverter:
 
     def _place(self, frame: av.VideoFrame) -> Region:
         """The region in pixels of a frame that stands upright."""
-        width, height = upright(frame)
+        width, height = orientation(frame).shown(
+            (frame.width, frame.height) if self._shape is None else self._shape.square
+        )
         region = region_of(self._region, width, height)
         top, left, rows, columns = region
         if (
@@ -103,19 +112,21 @@ class PictureConverter:
         graph = Graph()
         if hasattr(graph, "threads"):  # PyAV 18; a pool of threads costs more than it gives here
             graph.threads = 1
-        graph.link_nodes(
-            graph.add(
+        steps: list[tuple[str, str | None]] = [
+            (
                 "buffer",
                 f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
                 f":time_base={unit.numerator}/{unit.denominator}"
                 f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
             ),
-            *(graph.add("transpose", "cclock") for _ in range(quarter_turns(frame))),
-            graph.add("crop", f"{columns}:{rows}:{left}:{top}:exact=1"),
-            graph.add("scale", f"{self._size or columns}:{self._size or rows}:flags=bilinear"),
-            graph.add("format", formats),
-            graph.add("buffersink"),
-        ).configure()
+            *_to_shape(frame, self._shape),
+            *_upright(orientation(frame)),
+            ("crop", f"{columns}:{rows}:{left}:{top}:exact=1"),
+            ("scale", f"{self._size or columns}:{self._size or rows}:flags=bilinear"),
+            ("format", formats),
+            ("buffersink", None),
+        ]
+        graph.link_nodes(*(graph.add(name, options) for name, options in steps)).configure()
         return graph
 
 
@@ -128,14 +139,21 @@ class PlanesConverter(PictureConverter):
         source: What the frames are of, for messages.
         size: Side of the square pictures that are wanted, a multiple of 4.
         region: As for `VideoReader.read`.
+        shape: As for `PictureConverter`.
 
     Attributes:
         matrix: What turns the pictures into RGB, float32 (3, 4), as `rgb_matrix` gives it; zeros
             before the first picture.
     """
 
-    def __init__(self, source: str, size: int, region: Region | Side | None = None) -> None:
-        super().__init__(source, size, region)
+    def __init__(
+        self,
+        source: str,
+        size: int,
+        region: Region | Side | None = None,
+        shape: PixelShape | None = None,
+    ) -> None:
+        super().__init__(source, size, region, shape)
         self._side = size
         self.matrix = np.zeros((3, 4), np.float32)
         self._colours: tuple[int, bool] | None = None
@@ -152,7 +170,8 @@ class PlanesConverter(PictureConverter):
             rows == columns == self._side
             and top % 2 == left % 2 == 0
             and frame.format.name in _PLANAR
-            and not quarter_turns(frame)
+            and not _to_shape(frame, self._shape)
+            and orientation(frame) == UPRIGHT
         ):
             kept = frame
             parts = [
@@ -178,6 +197,32 @@ class PlanesConverter(PictureConverter):
                 "data.pixels rgb."
             )
         return planes
+
+
+def _to_shape(frame: av.VideoFrame, shape: PixelShape | None) -> list[tuple[str, str | None]]:
+    """Filters that bring a frame to square pixels and to the size of its stream."""
+    if shape is None:
+        return []
+    width, height = shape.square
+    fitted = shape.fitted((frame.width, frame.height))
+    steps: list[tuple[str, str | None]] = []
+    if fitted != (frame.width, frame.height):
+        steps.append(("scale", f"{fitted[0]}:{fitted[1]}:flags=bilinear"))
+    if fitted != (width, height):
+        steps.append(("pad", f"{width}:{height}:(ow-iw)/2:(oh-ih)/2"))
+    return steps
+
+
+def _upright(asked: Orientation) -> list[tuple[str, str | None]]:
+    """Filters that set a frame upright."""
+    steps: list[tuple[str, str | None]] = []
+    if asked.transposed:
+        steps.append(("transpose", "cclock_flip"))
+    if asked.mirrored:
+        steps.append(("hflip", None))
+    if asked.flipped:
+        steps.append(("vflip", None))
+    return steps
 
 
 _PLANAR = ("yuv420p", "yuvj420p")

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from hicmae.errors import DataError
 from hicmae.media import (
     SAMPLE_RATE,
-    MediaOutline,
     PictureConverter,
     Region,
     Side,
@@ -24,6 +23,8 @@ from hicmae.media import (
     stream_pictures,
     stream_sound,
 )
+from hicmae.media.containers import begin_of
+from hicmae.media.timeline import Timeline
 
 Picture = npt.NDArray[np.uint8]
 Waveform = npt.NDArray[np.float32]
@@ -32,14 +33,13 @@ NOMINAL_FPS = 25.0
 """Frames per second by which sound without pictures is counted."""
 
 _SOUND_PIECES = 2  # held, since a window may lie on their border
-_ALIGNED = 0.1  # seconds by which the sound of a file may begin off its pictures and belong to them
 _LOUDEST = 2.0  # decoders overshoot 1 a little; what is louder is no share of full scale
 
 
 class Recording(ABC):
     """A clip with pictures, sound or both; nothing of it is held but what is asked for.
 
-    Seconds count from the first frame, and from the first sample where there are no pictures.
+    Seconds count from the start of the clip.
 
     Attributes:
         source: What the clip is called in results and messages.
@@ -113,9 +113,7 @@ class FileRecording(Recording):
     from the beginning on: one picture and two pieces of sound are held at a time. Going back in the
     sound by more than that decodes it anew.
 
-    Frames that are shown at regular times count as index / fps, as everywhere in this project; of
-    a clip with irregular times (those of webcams and phones) the times of the file count. Sound
-    that begins within 0.1 s of second 0 is taken to begin there.
+    Frames and sound lie in time as `Timeline` and `read_audio` have them, which training reads.
 
     Args:
         path: The file or folder.
@@ -139,7 +137,6 @@ class FileRecording(Recording):
         self.path = Path(path).expanduser()
         self.source = str(path)
         self._folder_fps = folder_fps
-        self._times: npt.NDArray[np.float64] | None = None
         self._outline = None if self.path.is_dir() else read_outline(self.path)
         heard = self._outline
         self._sound_path = self.path
@@ -148,40 +145,29 @@ class FileRecording(Recording):
             heard = read_outline(self._sound_path)
         begin, end = (None, None) if heard is None else (heard.sound_start, heard.sound_end)
         self.has_sound = begin is not None and end is not None and end > begin
-        late = begin if begin is not None and abs(begin) > _ALIGNED else 0.0
-        self._late = round(late * SAMPLE_RATE)  # samples that pass before there is sound
         self._piece_seconds = piece_seconds
         self._pieces: OrderedDict[int, Waveform] = OrderedDict()
         self._stream: Iterator[tuple[int, Waveform]] = iter(())
         self._reached = -1  # the last piece that the stream gave
         if self._outline is None:
             with VideoReader(self.path, folder_fps=folder_fps) as reader:
-                self.fps, self.frame_count = reader.fps, reader.frame_count
+                self.timeline = reader.timeline
                 self.width, self.height = reader.width, reader.height
-        elif len(self._outline.frame_times):
-            self._set_pictures(self._outline)
-        elif self.has_sound:
-            length = (end or 0.0) - (begin or 0.0) + late
-            self.fps, self.width, self.height = NOMINAL_FPS, 0, 0
-            self.frame_count = max(round(length * NOMINAL_FPS), 1)
         else:
-            raise DataError(f"{path} has neither pictures nor sound that can be decoded.")
+            self.timeline = self._outline.timeline
+            self.width, self.height = self._outline.width, self._outline.height
         self.has_video = self.width > 0
-
-    def _set_pictures(self, outline: MediaOutline) -> None:
-        times = outline.frame_times
-        self.fps, self.frame_count = outline.fps, len(times)
-        self.width, self.height = outline.width, outline.height
-        if np.abs(times - np.arange(len(times)) / self.fps).max() > 1.0 / self.fps:
-            self._times = times
+        if not self.has_video:
+            if not self.has_sound:
+                raise DataError(f"{path} has neither pictures nor sound that can be decoded.")
+            # A little late counts as from the start, as for whoever reads the samples.
+            length = (end or 0.0) - (begin or 0.0) + begin_of(begin or 0.0)
+            self.timeline = Timeline.at_rate(max(round(length * NOMINAL_FPS), 1), NOMINAL_FPS)
+        self.fps, self.frame_count = self.timeline.fps, self.timeline.frame_count
 
     def time_of(self, frame: int) -> float:
         """When a frame is shown, in seconds; `frame_count` gives the end of the clip."""
-        if self._times is None:
-            return frame / self.fps
-        if frame < self.frame_count:
-            return float(self._times[frame])
-        return float(self._times[-1]) + (frame - self.frame_count + 1) / self.fps
+        return self.timeline.time_of(frame)
 
     def pictures(
         self,
@@ -204,10 +190,9 @@ class FileRecording(Recording):
         if not self.has_sound:
             raise DataError(f"{self.source} has no sound.")
         waveform = np.zeros(max(last - first, 0), np.float32)
-        first, last = first - self._late, last - self._late  # counted from the first sample
         length = self._piece_seconds * SAMPLE_RATE
-        heard = min(max(-first, 0), len(waveform))
-        for piece in range(max(first, 0) // length, (last - 1) // length + 1):
+        heard = 0
+        for piece in range(first // length, (last - 1) // length + 1):
             samples = self._piece(piece)
             offset = piece * length
             begin, end = max(first, offset), min(last, offset + len(samples))

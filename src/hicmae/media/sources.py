@@ -1,49 +1,46 @@
 """The compressed packets of a video file as a source of frames and of sound."""
 
 from collections.abc import Collection, Iterator, Sequence
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.stream import Disposition, Stream
-from av.video.stream import VideoStream
+from av.stream import Stream
 
 from hicmae.errors import DataError
-from hicmae.media.audio import audio_frames, one_channel
-from hicmae.media.containers import TOLERANCE, open_container, time_origin
+from hicmae.media.audio import audio_frames, gapless, one_channel, waveform_from
+from hicmae.media.containers import TOLERANCE, open_container, time_origin, video_stream
+from hicmae.media.geometry import PixelShape, Size, orientation
+from hicmae.media.timeline import FrameStamps, Timeline, has_display_times, promised_end
 
 
 class FrameSource(Protocol):
     """The frames of a segment of a clip: those of a file or of a folder.
 
     Attributes:
-        frame_count: Frames in the segment; may be 0.
-        fps: Mean frames per second of the clip.
+        timeline: Them as a sequence at one rate, counted from the start of the segment.
     """
 
-    frame_count: int
-    fps: float
+    timeline: Timeline
 
     @property
-    def width(self) -> int:
-        """Width of an upright frame in pixels."""
+    def shape(self) -> PixelShape | None:
+        """How its frames are stored; None takes every frame as it is."""
 
     @property
-    def height(self) -> int:
-        """Height of an upright frame in pixels."""
+    def size(self) -> Size:
+        """Width and height in pixels of an upright frame."""
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Gives the frames of these indices, which ascend without repeats."""
+        """Gives stored frames of these indices, which ascend without repeats."""
 
     def sound(self) -> tuple[np.ndarray, int] | None:
         """The sound that lies at hand with the frames; None where it is to be read by itself.
 
         Returns:
-            float32 waveform (L,), the mean of the channels, and its samples per second.
+            float32 waveform (L,) from the start of the clip on, and its samples per second.
         """
 
     def close(self) -> None:
@@ -79,15 +76,18 @@ class VideoFile:
             self._open_stream()
             self._scan(start, end, seek=False)
 
-        stamps = sorted(self._stamp(packet) for packet in self._packets if not packet.is_discard)
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate else mean_rate([self._seconds(stamp) for stamp in stamps])
-
-        limit = float("inf") if end is None else end - TOLERANCE
-        self._skipped = sum(self._seconds(stamp) < start - TOLERANCE for stamp in stamps)
-        self._stamps = [s for s in stamps[self._skipped :] if self._seconds(s) < limit]
-        self._index_of = {stamp: index for index, stamp in enumerate(self._stamps)}
-        self.frame_count = max(len(self._stamps), self._lost_end(start, end))
+        self._frames = FrameStamps.of_packets(
+            self.path,
+            self._container,
+            self._stream,
+            np.array([self._stamp(p) for p in self._packets if not p.is_discard], np.int64),
+            start=start,
+            end=end,
+            stamped=self._stamped,
+        )
+        stamps = self._frames.stamps
+        self._index_of = {} if stamps is None else {s: i for i, s in enumerate(stamps.tolist())}
+        self.timeline = self._with_lost_end(self._frames.timeline(start), start, end)
 
     def frames(self, indices: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Gives the frames of these indices, which ascend without repeats.
@@ -109,22 +109,14 @@ class VideoFile:
                 if not wanted:
                     return
         raise DataError(
-            f"{self.path} is cut off or damaged: {found} frames found, {self.frame_count} expected "
-            f"and frame {min(wanted)} needed; replace it or take it out."
+            f"{self.path} is cut off or damaged: {found} frames found, "
+            f"{self.timeline.stored_count} expected and frame {min(wanted)} needed; replace it or "
+            "take it out."
         )
 
-    @property
-    def width(self) -> int:
-        """Width of an upright frame in pixels."""
-        return self._size[0]
-
-    @property
-    def height(self) -> int:
-        """Height of an upright frame in pixels."""
-        return self._size[1]
-
     @cached_property
-    def _size(self) -> tuple[int, int]:
+    def size(self) -> Size:
+        """Width and height in pixels of an upright frame."""
         # Known by decoding, which most readers of a clip have no need of beforehand.
         return upright_size(self.path)
 
@@ -141,11 +133,7 @@ class VideoFile:
         if self._damaged or not packets:
             return None
         frames = audio_frames(self._container.streams.audio[0], packets, self.path)
-        chunks, rate = [], 1
-        for frame, chunk in one_channel(frames):
-            rate = frame.sample_rate
-            chunks.append(chunk)
-        return (np.concatenate(chunks), rate) if chunks else None
+        return waveform_from(gapless(one_channel(frames), self._origin, self.path), self.path)
 
     def close(self) -> None:
         """Closes the file."""
@@ -153,12 +141,13 @@ class VideoFile:
 
     def _open_stream(self) -> None:
         self._container = open_container(self.path)
-        stream = film_of(self._container)
+        stream = video_stream(self._container)
         if stream is None:
             self._container.close()
             raise DataError(f"{self.path} has no video stream; name a file that has one.")
         self._stream = stream
-        self._unit = float(self._stream.time_base or Fraction(1, av.time_base))
+        self._unit = float(self._stream.time_base or 1 / av.time_base)
+        self.shape: PixelShape | None = PixelShape.of_stream(stream)
         # A training run reads one clip per process; threads within a clip cost more than they give.
         self._stream.codec_context.thread_count = 1
         self._origin = time_origin(self._container)
@@ -212,21 +201,29 @@ class VideoFile:
     def _seconds(self, stamp: int) -> float:
         return stamp * self._unit - self._origin
 
-    def _lost_end(self, start: float, end: float | None) -> int:
-        """Frames that the header promises for the segment, when the file was cut off; else 0."""
+    def _with_lost_end(self, timeline: Timeline, start: float, end: float | None) -> Timeline:
+        """The timeline with the frames that the header promises, when the file was cut off."""
         if not self._reached_end:
-            return 0
+            return timeline
         stamps = [self._stamp(packet) for packet in self._packets]
         last = self._seconds(max(stamps)) if stamps else 0.0
-        promised = promised_end(self._container, self._stream, self.fps, last, self._damaged)
-        return round((min(promised, end or promised) - start) * self.fps) if promised else 0
+        fps = timeline.fps
+        promised = promised_end(self._container, self._stream, fps, last, damaged=self._damaged)
+        count = round((min(promised, end or promised) - start) * fps) if promised else 0
+        if count <= timeline.stored_count:
+            return timeline
+        times = self._frames.times - start
+        after = times[-1] if len(times) else -1 / fps
+        lost = np.arange(1, count - len(times) + 1) / fps
+        return Timeline.of_times(np.append(times, after + lost), self._frames.stated_fps)
 
     def _decode(self, wanted: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Frames of the segment with their index, among them the wanted ones, as they come."""
         first = min(wanted)
         context = self._stream.codec_context
         context.flush_buffers()
-        order = -self._skipped
+        stamped = self._frames.stamps is not None
+        order = 0
         packets = iter(self._packets[self._entry(first) :])
         packet: av.Packet[Stream] | None = None
         skip = False
@@ -245,10 +242,8 @@ class VideoFile:
                 continue
             for frame in frames:
                 # Fields may come in packets of their own, the second without the frame's stamp.
-                skip = self._stamped and not frame.interlaced_frame
-                place = order
-                if self._stamped:
-                    place = -1 if frame.pts is None else self._index_of.get(frame.pts, -1)
+                skip = stamped and not frame.interlaced_frame
+                place = self._frames.place(frame.pts, order)
                 order += 1
                 if place >= 0:
                     yield place, frame
@@ -257,82 +252,29 @@ class VideoFile:
 
     def _entry(self, index: int) -> int:
         """The packet to start decoding at, so that frame `index` comes out whole."""
-        if not self._stamped or index >= len(self._stamps):
+        stamps = self._frames.stamps
+        if stamps is None or index >= len(stamps):
             return 0
         entry = 0
         for place, packet in enumerate(self._packets):
-            if packet.is_keyframe and self._stamp(packet) <= self._stamps[index]:
+            if packet.is_keyframe and self._stamp(packet) <= stamps[index]:
                 entry = place
         return entry
 
 
-def film_of(container: InputContainer) -> VideoStream | None:
-    """The first video stream; the cover of a sound file, a stream of one picture, is none."""
-    return next(
-        (s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None
-    )
-
-
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """Quarter turns counterclockwise that set a frame upright, 0 to 3.
-
-    Telephones keep pictures as the sensor lies and say how the device was held.
-    """
-    return round(frame.rotation / 90) % 4
-
-
-def upright_size(path: Path) -> tuple[int, int]:
+def upright_size(path: Path) -> Size:
     """Width and height in pixels of the pictures of a file, as they are to be shown.
 
     Raises:
         DataError: The file is no media file or has no video.
     """
     with open_container(path) as container:
-        film = film_of(container)
-        if film is None:
+        stream = video_stream(container)
+        if stream is None:
             raise DataError(f"{path} has no video stream; name a file that has one.")
-        size = (film.codec_context.width, film.codec_context.height)
+        size = PixelShape.of_stream(stream).square
         try:
-            first = next(container.decode(film))
+            first = next(container.decode(stream))
         except (av.FFmpegError, StopIteration):  # told by whoever asks for pictures
             return size
-        return upright(first)
-
-
-def upright(frame: av.VideoFrame) -> tuple[int, int]:
-    """Width and height in pixels of a frame as it is to be shown."""
-    if quarter_turns(frame) % 2:
-        return frame.height, frame.width
-    return frame.width, frame.height
-
-
-def has_display_times(container: InputContainer) -> bool:
-    """Whether packets tell when they are shown.
-
-    AVI numbers its packets in the order of decoding and says nothing of their display.
-    """
-    return container.format.name != "avi"
-
-
-def promised_end(
-    container: InputContainer, stream: VideoStream, fps: float, last: float, damaged: bool
-) -> float:
-    """The length in seconds that the header promises, where the file was cut off; else 0.
-
-    Args:
-        container: The file.
-        stream: Its pictures.
-        fps: Their frames per second.
-        last: Time of the last packet in seconds.
-        damaged: Whether a packet was broken.
-    """
-    promised = stream.frames / fps
-    # An edit list of an mp4 leaves frames out by intent: only a broken packet tells of a cut.
-    edited = "mp4" in container.format.name
-    return promised if damaged or (not edited and last + 1.5 / fps < promised) else 0.0
-
-
-def mean_rate(times: Sequence[float]) -> float:
-    """Frames per second of sorted times; one frame alone counts as one second."""
-    span = times[-1] - times[0] if len(times) else 0.0
-    return (len(times) - 1) / span if span else 1.0
+        return orientation(first).shown(size)

@@ -13,11 +13,17 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from hicmae.errors import DataError
-from hicmae.media.audio import SAMPLE_RATE, audio_frames, one_channel, resampled
-from hicmae.media.containers import open_container
+from hicmae.media.audio import (
+    SAMPLE_RATE,
+    audio_frames,
+    from_start,
+    gapless,
+    one_channel,
+    resampled,
+)
+from hicmae.media.containers import open_container, time_origin, video_stream
 from hicmae.media.outline import MediaOutline
 from hicmae.media.pictures import PictureConverter, Region, Side
-from hicmae.media.sources import film_of
 
 _MARGIN = 1  # seconds, whole, so that resampling lies on the same grid in every piece
 
@@ -45,43 +51,41 @@ def stream_pictures(
     Raises:
         DataError: A wanted frame is missing or damaged, or the region lies outside of it.
     """
-    convert = PictureConverter(str(path), size, region)
+    convert = PictureConverter(str(path), size, region, outline.shape)
+    stored = outline.timeline.stored
     wanted = iter(frames)
-    next_wanted = next(wanted, None)
-    if next_wanted is None:
+    frame = next(wanted, None)
+    if frame is None:
         return
     with open_container(path) as container:
-        for index, frame in _numbered(container, path, outline):
-            if index < next_wanted:
-                continue
-            if index > next_wanted or frame.is_corrupt:
+        for place, decoded in _numbered(container, path, outline):
+            if place > stored[frame] or (place == stored[frame] and decoded.is_corrupt):
                 break
-            yield index, convert(frame)
-            next_wanted = next(wanted, None)
-            if next_wanted is None:
-                return
+            picture = None
+            while place == stored[frame]:
+                picture = convert(decoded) if picture is None else picture
+                yield frame, picture
+                frame = next(wanted, None)
+                if frame is None:
+                    return
     raise DataError(
-        f"{path} is cut off or damaged: frame {next_wanted} of {len(outline.frame_times)} cannot "
-        "be decoded; replace it or take it out."
+        f"{path} is cut off or damaged: frame {stored[frame]} of {outline.timeline.stored_count} "
+        "cannot be decoded; replace it or take it out."
     )
 
 
 def _numbered(
     container: InputContainer, path: Path, outline: MediaOutline
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Every frame with its index, in order of display."""
-    film = film_of(container)
-    if film is None:
+    """Every stored frame with its index, in order of display."""
+    film = video_stream(container)
+    if film is None or outline.frames is None:
         raise DataError(f"{path} has no video stream; name a file that has one.")
     film.codec_context.thread_count = 1  # as in `VideoFile`
-    stamps = outline.frame_stamps
     for order, frame in enumerate(_decoded(container, film)):
-        if stamps is None:
-            yield order - outline.frames_before, frame
-        elif frame.pts is not None:
-            place = int(np.searchsorted(stamps, frame.pts))
-            if place < len(stamps) and stamps[place] == frame.pts:
-                yield place, frame
+        place = outline.frames.place(frame.pts, order)
+        if place >= 0:
+            yield place, frame
 
 
 def _decoded(container: InputContainer, film: VideoStream) -> Iterator[av.VideoFrame]:
@@ -105,7 +109,7 @@ def _decoded(container: InputContainer, film: VideoStream) -> Iterator[av.VideoF
 def stream_sound(
     path: Path, *, seconds: int, sample_rate: int = SAMPLE_RATE
 ) -> Iterator[np.ndarray]:
-    """Decodes the sound of a file from its first sample on, as one channel.
+    """Decodes the sound of a file from second 0 on, as one channel.
 
     Args:
         path: Any file with sound.
@@ -125,8 +129,8 @@ def stream_sound(
         frames = audio_frames(container.streams.audio[0], container.demux(), path)
         chunks: list[np.ndarray] = []
         held, rate, before = 0, 1, 0  # `before`: samples held of the piece before
-        for frame, chunk in one_channel(frames):
-            rate = frame.sample_rate if rate == 1 else rate
+        heard = gapless(one_channel(frames), time_origin(container), path)
+        for rate, chunk in from_start(heard, path):
             chunks.append(chunk)
             held += len(chunk)
             while held >= before + (seconds + _MARGIN) * rate:

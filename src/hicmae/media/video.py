@@ -20,6 +20,7 @@ from hicmae.media.pictures import (
     region_of,
 )
 from hicmae.media.sources import FrameSource, VideoFile
+from hicmae.media.timeline import repeated
 
 
 class VideoReader:
@@ -28,7 +29,8 @@ class VideoReader:
     Segments count frames from their own first frame: those with `start <= time < end`, the time
     being that of the container, or index / `folder_fps` in a folder of images.
 
-    Pictures come upright: where a telephone says how it was held, they are turned accordingly.
+    A clip is a sequence of frames at one rate; see `Timeline`. Pictures come upright and of square
+    pixels, whatever the file says of how it stores them.
 
     A file is kept open until `close`; used as a context manager it closes by itself. Not to be
     shared between threads.
@@ -41,9 +43,10 @@ class VideoReader:
         folder_fps: Frames per second of a folder of images.
 
     Attributes:
+        timeline: When the frames are shown.
         frame_count: Frames in the segment, at least 1. A file that was cut off still counts the
             frames its header promises, so that reading the lost ones fails.
-        fps: Mean frames per second of the clip.
+        fps: Frames per second of the clip.
 
     Raises:
         ConfigError: `folder_fps` is not positive.
@@ -70,8 +73,9 @@ class VideoReader:
             if path.is_dir()
             else VideoFile(path, start or 0.0, end)
         )
-        self.frame_count = self._source.frame_count
-        self.fps = self._source.fps
+        self.timeline = self._source.timeline
+        self.frame_count = self.timeline.frame_count
+        self.fps = self.timeline.fps
         if self.frame_count == 0:
             self.close()
             where = "" if start is None and end is None else f" between {start} s and {end} s"
@@ -80,12 +84,12 @@ class VideoReader:
     @property
     def width(self) -> int:
         """Width of an upright frame in pixels."""
-        return self._source.width
+        return self._source.size[0]
 
     @property
     def height(self) -> int:
         """Height of an upright frame in pixels."""
-        return self._source.height
+        return self._source.size[1]
 
     def read(
         self,
@@ -136,7 +140,7 @@ class VideoReader:
         Raises:
             DataError: As for `read`, or frames differ in their colour space.
         """
-        convert = PlanesConverter(str(self.path), size, region)
+        convert = PlanesConverter(str(self.path), size, region, self._source.shape)
         planes = _arranged(indices, self._converted(_ascending(indices), convert))
         return np.stack(planes), convert.matrix
 
@@ -160,7 +164,9 @@ class VideoReader:
         Raises:
             DataError: As for `read`; frames may differ in size.
         """
-        return self._converted(indices, PictureConverter(str(self.path), size, region))
+        return self._converted(
+            indices, PictureConverter(str(self.path), size, region, self._source.shape)
+        )
 
     def _converted(
         self, indices: Sequence[int], convert: PictureConverter
@@ -171,11 +177,15 @@ class VideoReader:
                     f"{self.path}: frame {index} was asked for, but the clip has frames 0 to "
                     f"{self.frame_count - 1}."
                 )
-        for index, frame in self._source.frames(indices):
-            yield index, convert(frame)
+        places = self.timeline.stored[np.asarray(indices, np.int64)]
+        pictures = (
+            (place, convert(frame))
+            for place, frame in self._source.frames(np.unique(places).tolist())
+        )
+        yield from repeated(indices, places.tolist(), pictures)
 
     def sound(self) -> np.ndarray:
-        """The sound of the same file and segment, as `read_audio` gives it.
+        """The sound of the same file and segment, from its start, as `read_audio` gives it.
 
         Of a whole file the packets are at hand, so that it need not be opened again.
 

@@ -47,16 +47,11 @@ def extract_audio(clip: Clip, *, output: Path, sample_rate: int = SAMPLE_RATE) -
 def read_sound(clip: Clip, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
     """The sound of a clip, from its own file or from the video, as one channel (L,).
 
-    A clip without a sound file and without times of sound has its sound where its pictures are.
-
     Raises:
         DataError: The sound is missing or broken.
     """
-    start, end = clip.audio_start, clip.audio_end
-    if clip.audio is None and start is None and end is None:
-        start, end = clip.start, clip.end
-    path = clip.video if clip.audio is None else clip.audio
-    return read_audio(path, start=start, end=end, sample_rate=sample_rate)
+    start, end = clip.sound_segment
+    return read_audio(clip.sound, start=start, end=end, sample_rate=sample_rate)
 
 
 def write_wav(path: Path, waveform: npt.NDArray[np.float32], sample_rate: int) -> None:

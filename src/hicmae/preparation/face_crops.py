@@ -96,6 +96,7 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
                 write_video(
                     part,
                     pictures,
+                    begin=reader.timeline.begin,
                     fps=reader.fps,
                     size=options.size,
                     waveform=sound,
@@ -109,6 +110,8 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
                 wav = output_path(output / "audio", clip.id, ".wav")
                 row["audio"] = wav.relative_to(output).as_posix()
                 with whole_file(wav) as part_of_sound:
+                    # Images cannot tell that they begin late.
+                    sound = sound[round(reader.timeline.begin * SAMPLE_RATE) :]
                     write_wav(part_of_sound, sound, SAMPLE_RATE)
         return row
 

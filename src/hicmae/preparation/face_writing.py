@@ -20,6 +20,7 @@ def write_video(
     path: Path,
     pictures: Iterable[Picture],
     *,
+    begin: float,
     fps: float,
     size: int,
     waveform: npt.NDArray[np.float32] | None,
@@ -34,6 +35,7 @@ def write_video(
     Args:
         path: The file; whatever its suffix, an mp4.
         pictures: uint8 RGB pictures (size, size, 3).
+        begin: When the first picture is shown, in seconds.
         fps: Frames per second.
         size: Side of the pictures, even.
         waveform: Sound (L,) in [-1, 1]; None writes none.
@@ -52,8 +54,10 @@ def write_video(
         if waveform is not None:
             audio = container.add_stream("aac", rate=sample_rate, layout="mono")
             audio.bit_rate = 96_000
-        for picture in pictures:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for number, picture in enumerate(pictures, start=round(begin * rate)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.time_base, frame.pts = 1 / rate, number
+            container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if waveform is not None:
             sound = av.AudioFrame.from_ndarray(waveform[None], format="fltp", layout="mono")

@@ -101,12 +101,13 @@ def _picture(clip: Clip, limits: Limits, folder_fps: float) -> Row:
             "fps": round(reader.fps, 3),
             "width": reader.width,
             "height": reader.height,
-            "video_seconds": round(count / reader.fps, 3),
+            "video_seconds": round(reader.timeline.end, 3),
         }
 
 
 def _sound(clip: Clip) -> Row:
-    waveform = read_audio(clip.sound, start=clip.audio_start, end=clip.audio_end)
+    start, end = clip.sound_segment
+    waveform = read_audio(clip.sound, start=start, end=end)
     return {
         "audio_seconds": round(len(waveform) / SAMPLE_RATE, 3),
         "peak": round(float(np.abs(waveform).max(initial=0.0)), 5),

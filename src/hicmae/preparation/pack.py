@@ -121,7 +121,7 @@ def pack_clip(clip: Clip, *, folder: Path, options: PackOptions) -> Row:
             write_clip(
                 part,
                 (picture for _, picture in pictures),
-                frame_milliseconds(clip, frames, fps),
+                frame_milliseconds(reader.timeline),
                 fps=fps,
                 waveform=waveform,
                 options=options,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from hicmae.data.manifest import Clip
-from hicmae.errors import ConfigError, DataError
-from hicmae.media import SAMPLE_RATE, Region, read_outline
-from hicmae.media.containers import TOLERANCE
+from hicmae.errors import ConfigError
+from hicmae.media import SAMPLE_RATE, Region
+from hicmae.media.timeline import Timeline
 
 _MILLISECONDS = Fraction(1, 1000)  # the unit of time in Matroska
 
@@ -82,35 +80,12 @@ class PackOptions:
             raise ConfigError(f"size is {self.size}, but H.264 needs an even number of pixels.")
 
 
-def frame_milliseconds(clip: Clip, frames: int, fps: float) -> list[int]:
-    """When every frame of a clip is shown, counted from its first one; strictly ascending.
-
-    Frames that are not as far from each other keep their distances, where the file tells them.
-
-    Args:
-        clip: The clip.
-        frames: Number of its frames.
-        fps: Their mean rate, for clips that do not tell.
-    """
-    times = None if Path(clip.video).is_dir() else _frame_times(clip.video)
-    if times is not None:
-        start, end = clip.start or 0.0, np.inf if clip.end is None else clip.end
-        times = times[(times >= start - TOLERANCE) & (times < end - TOLERANCE)]
-    if times is None or len(times) != frames:
-        times = np.arange(frames) / fps
-    stamps: npt.NDArray[np.int64] = np.rint((times - times[0]) * 1000).astype(np.int64)
+def frame_milliseconds(timeline: Timeline) -> list[int]:
+    """When every frame is shown, in whole milliseconds, strictly ascending."""
+    frames = np.arange(timeline.frame_count)
+    stamps = np.rint((timeline.begin + frames / timeline.fps) * 1000).astype(np.int64)
     # Two frames may lie within a millisecond; a stamp tells one frame.
-    steps = np.arange(frames)
-    ascending = np.maximum.accumulate(stamps - steps) + steps
-    return list(ascending.tolist())
-
-
-@lru_cache(maxsize=4)  # many clips may be segments of one long recording
-def _frame_times(path: str) -> npt.NDArray[np.float64] | None:
-    try:
-        return read_outline(path).frame_times
-    except DataError:  # cut off or the like: what is wanted of it may be whole
-        return None
+    return list((np.maximum.accumulate(stamps - frames) + frames).tolist())
 
 
 def write_clip(

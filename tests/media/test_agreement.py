@@ -1,5 +1,6 @@
 """Training and recognition read one clip out of a file, whatever its file says of it."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from media_factory import sweep
+from PIL import Image
 
 from hicmae.errors import DataError
 from hicmae.media import VideoReader, read_audio
@@ -267,3 +269,26 @@ def test_what_is_no_clip_is_told_in_a_sentence(shared_dir):
         FileRecording(cases / "cut_in_header.rm").sound(0, 10)
     with pytest.raises(DataError, match=r"no numbers at 0\.19 s"):
         read_audio(Path(cases / "nan.wav"))
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("jpg", {}), ("jpeg", {"progressive": True})])
+@pytest.mark.parametrize("share", [0.4, 0.97])
+def test_half_a_picture_is_not_made_up(tmp_path, suffix, options, share):
+    """The decoder of a JPEG that is cut off fills the rest with grey and says nothing."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    picture = Image.fromarray(noise)
+    thumbnail = io.BytesIO()
+    picture.resize((16, 16)).save(thumbnail, "JPEG")
+    for number in range(2):
+        # A camera keeps a whole small JPEG within the large one.
+        picture.save(tmp_path / f"{number}.{suffix}", exif=_exif(thumbnail.getvalue()), **options)
+    content = (tmp_path / f"1.{suffix}").read_bytes()
+    (tmp_path / f"1.{suffix}").write_bytes(content[: int(share * len(content))])
+    with VideoReader(tmp_path) as reader:
+        assert reader.read([0], size=64).shape == (1, 64, 64, 3)
+        with pytest.raises(DataError, match=rf"1\.{suffix} is cut off"):
+            reader.read([1], size=64)
+
+
+def _exif(thumbnail):
+    return b"Exif\x00\x00" + b"II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00" + thumbnail

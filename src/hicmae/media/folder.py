@@ -15,6 +15,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 """Files of a frame folder that are frames; anything else in the folder is left alone."""
 
 _JPEG = b"\xff\xd8\xff"  # how its files begin
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 class ImageFolder:
@@ -74,6 +75,13 @@ class ImageFolder:
         try:
             content = image.read_bytes()
             if content.startswith(_JPEG):
+                # Of a file that is cut off the decoder makes up the rest. A thumbnail in it ends
+                # before the scan of the picture begins.
+                if content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
+                    raise DataError(
+                        f"{image} is cut off in the midst of its picture; replace it or take the "
+                        "clip out."
+                    )
                 # Without a container around every image, which takes as long as decoding it.
                 return self._jpeg.decode(av.Packet(content))[0]
             with open_container(image) as container:

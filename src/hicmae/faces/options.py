@@ -22,6 +22,7 @@ class FaceOptions:
         margin: What is added on every side of the face, which reaches from hairline to chin, as a
             share of its height; below 0 cuts into it.
         write: A video with sound for each clip, or a folder of images and a WAV file.
+        trim: Whether black and frozen frames at both ends of a clip are left out, with their sound.
         smooth: Standard deviation in seconds of the Gaussian that steadies the crop; 0 for none.
         detector: "mtcnn" or the path of a class, as package.module.Class.
         detect_every: The face is looked for in every n-th frame, and in the last.
@@ -40,6 +41,7 @@ class FaceOptions:
     size: int = 256
     margin: float = 0.05
     write: Literal["video", "frames"] = "video"
+    trim: bool = False
     smooth: float = 0.1
     detector: str = "mtcnn"
     detect_every: int = 3

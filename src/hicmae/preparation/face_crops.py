@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from hicmae.media import SAMPLE_RATE, VideoReader
 from hicmae.media.containers import open_container
 from hicmae.preparation.audio import read_sound, write_wav
 from hicmae.preparation.face_writing import write_frames, write_video
+from hicmae.preparation.lead_ins import shown_part
 from hicmae.preparation.outputs import output_path
 
 NO_FACE = "no face"
@@ -49,7 +51,8 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
         `output`, or ""; `audio` is "" if the sound lies in the video), `sound` (whether there is
         any), `frames`, `fps`, `detected` (share of the frames looked at with the face), `face_size`
         (median distance of the eyes in source pixels), `jumps` (how often the face went on
-        elsewhere at once, as at cuts) and `message`.
+        elsewhere at once, as at cuts), `trimmed_start` and `trimmed_end` (seconds that were left
+        out) and `message`.
 
     Raises:
         DataError: Picture or sound cannot be read, or the id cannot name a file.
@@ -61,6 +64,15 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
     with VideoReader(
         clip.video, start=clip.start, end=clip.end, folder_fps=options.folder_fps
     ) as reader:
+        if options.trim and (shown := shown_part(reader)) is not None:
+            rest = crop_face(
+                clip.between(*shown), output=output, options=replace(options, trim=False)
+            )
+            end = reader.timeline.end if shown[1] is None else shown[1]
+            return rest | {
+                "trimmed_start": round(shown[0], 3),
+                "trimmed_end": round(reader.timeline.end - end, 3),
+            }
         track, looks = _find(reader, detector, clip.side, options)
         row: dict[str, Any] = {
             "status": "ok",
@@ -72,6 +84,8 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
             "detected": 0.0,
             "face_size": 0.0,
             "jumps": 0,
+            "trimmed_start": 0.0,
+            "trimmed_end": 0.0,
             "message": "",
         }
         if track is None:

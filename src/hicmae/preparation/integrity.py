@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from hicmae.data.manifest import Clip
 from hicmae.errors import DataError
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 from hicmae.media.members import is_there
+from hicmae.preparation.lead_ins import find_lead_ins
 from hicmae.preparation.work import DONE, Row
 
 MISSING = "missing"
@@ -59,8 +60,10 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
 
     Returns:
         `status` ("ok" or "problem"), `problems` (their names, divided by ";"), `message`, and what
-        could be measured of `frames`, `fps`, `width`, `height`, `video_seconds`, `audio_seconds`
-        and `peak` (of 1).
+        could be measured of `frames`, `fps`, `stated_fps` (of the header), `variable_rate`
+        (whether frames are shown at irregular times), `width`, `height`, `video_seconds`,
+        `black_start`, `black_end`, `frozen_start`, `frozen_end` (frames, as `LeadIns` has them),
+        `audio_seconds` and `peak` (of 1).
     """
     row: Row = {}
     found: dict[str, str] = {}
@@ -96,12 +99,16 @@ def _picture(clip: Clip, limits: Limits, folder_fps: float) -> Row:
         else:
             for first in range(0, count, _CHUNK):
                 reader.read(range(first, min(first + _CHUNK, count)), size=16, region=whole)
+        stated = reader.timeline.stated_fps
         return {
             "frames": count,
             "fps": round(reader.fps, 3),
+            "stated_fps": stated and round(stated, 3),
+            "variable_rate": not reader.timeline.regular,
             "width": reader.width,
             "height": reader.height,
             "video_seconds": round(reader.timeline.end, 3),
+            **asdict(find_lead_ins(reader)),
         }
 
 

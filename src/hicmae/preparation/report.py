@@ -12,9 +12,12 @@ from rich.table import Table
 
 from hicmae.data.datamodules import AudioVisualDataModule, CorpusDataModule
 from hicmae.preparation.integrity import PROBLEMS
+from hicmae.preparation.lead_ins import association
 
 PAGE_WIDTH = 100
 _LONGEST_LIST = 12
+_SAME_RATE = 0.02  # share by which a header and time stamps rounded to milliseconds may differ
+_UNLIKELY = 0.01  # chance below which lead-ins are said to go with the label
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ def write_report(
     overlapping = _print_splits(console, data)
     _print_labels(console, data)
     _print_subjects(console, data)
+    _print_rates(console, clips)
+    _print_lead_ins(console, data, clips)
     _print_problems(console, problems)
     good = not len(problems) and not lacking and not overlapping
     console.print("\nAll is well." if good else "\nSee the lines above and problems.csv.")
@@ -160,6 +165,69 @@ def _print_subjects(console: Console, data: AudioVisualDataModule) -> None:
             f"{len(per_subject)} subjects with {per_subject.min()} to {per_subject.max()} clips "
             f"each (median {per_subject.median():g})."
         )
+
+
+def _print_rates(console: Console, clips: pd.DataFrame) -> None:
+    if "fps" not in clips:
+        return
+    uneven = clips[clips["variable_rate"].eq(True)]
+    if len(uneven):
+        console.print(
+            f"{len(uneven)} clips show their frames at irregular times; they are read at the rate "
+            f"that most frames keep: {_some(uneven['id'].tolist(), most=3)}."
+        )
+    made_up = clips[(clips["stated_fps"] / clips["fps"] - 1).abs() > _SAME_RATE]
+    if len(made_up):
+        rates = zip(made_up["id"], made_up["stated_fps"], made_up["fps"], strict=True)
+        examples = [f"{name} ({stated:g}, but {fps:g})" for name, stated, fps in rates]
+        console.print(
+            f"{len(made_up)} clips state another rate than their time stamps, which are believed: "
+            f"{_some(examples, most=3)}."
+        )
+
+
+_LEAD_INS = {
+    "black_start": "begin with black frames",
+    "black_end": "end with black frames",
+    "frozen_start": "begin with a picture that stands still",
+    "frozen_end": "end with a picture that stands still",
+}
+
+
+def _print_lead_ins(console: Console, data: AudioVisualDataModule, clips: pd.DataFrame) -> None:
+    if "black_start" not in clips:
+        return
+    told = False
+    for kind, words in _LEAD_INS.items():
+        marked = clips[kind].fillna(0) > 0
+        if not marked.any():
+            continue
+        told = True
+        names = _some(clips.loc[marked, "id"].tolist(), most=3)
+        most = int(clips[kind].max())
+        console.print(f"{marked.sum()} clips {words} (up to {most}): {names}.")
+        if data.label_column:
+            labels = data.table[data.label_column].reset_index(drop=True)
+            _print_association(console, data.label_column, marked.reset_index(drop=True), labels)
+    if told:
+        console.print(
+            "The columns black_start to frozen_end of clips.csv list them; `hicmae data faces "
+            "--trim true` leaves such frames out."
+        )
+
+
+def _print_association(
+    console: Console, label: str, marked: pd.Series[bool], labels: pd.Series[str]
+) -> None:
+    chance = association(marked, labels)
+    if chance >= _UNLIKELY:
+        return
+    counts = marked.groupby(labels).agg(["sum", "size"])
+    shares = [f"{name} {row['sum']} of {row['size']}" for name, row in counts.iterrows()]
+    console.print(
+        f"  They go with {label} (p = {chance:.1g}): {_some(shares)}. A model can learn it from "
+        "them without looking at a face."
+    )
 
 
 def _print_problems(console: Console, problems: pd.DataFrame) -> None:

@@ -1,0 +1,153 @@
+"""Black and frozen frames at the ends of clips are found, told, and said to go with the label."""
+
+from dataclasses import replace
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("cv2", reason="faces need the extra: pip install 'hicmae[faces]'")
+
+from hicmae.cli import main
+from hicmae.data.manifest import Clip
+from hicmae.faces import FaceOptions
+from hicmae.faces.alignment import FACE_POINTS
+from hicmae.faces.detection import Face
+from hicmae.media import VideoReader
+from hicmae.preparation.face_crops import crop_face
+from hicmae.preparation.lead_ins import LeadIns, association, find_lead_ins
+
+
+class WholePicture:
+    """A face that fills the picture."""
+
+    def __init__(self, min_face):
+        self.min_face = min_face
+
+    def detect(self, picture):
+        return [Face(np.array([-0.5, -0.5, 63.5, 63.5]), FACE_POINTS * 64 - 0.5, 1.0)]
+
+
+RNG = np.random.default_rng(0)
+
+
+def write(path, *parts, rate=25):
+    """A clip of parts: a number of frames that are "black", "still" or "moving"."""
+    still = RNG.integers(60, 200, (8, 8, 3))
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=rate, options={"crf": "12"})
+        video.width = video.height = 64
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=16_000, layout="mono")
+        for count, kind in parts:
+            for index in range(count):
+                small = {
+                    "black": np.zeros((8, 8, 3)),
+                    "still": still,
+                    "moving": np.roll(still, index, axis=1),
+                }[kind]
+                picture = np.kron(small, np.ones((8, 8, 1))).astype(np.uint8)
+                container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode(None))
+        seconds = sum(count for count, _ in parts) / rate
+        samples = np.full((1, round(seconds * 16_000)), 0.2, np.float32)
+        sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        sound.sample_rate = 16_000
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(20, "moving")], LeadIns()),
+        ([(12, "black"), (20, "moving")], LeadIns(black_start=12)),
+        ([(20, "moving"), (30, "black")], LeadIns(black_end=30)),
+        ([(2, "still"), (20, "moving")], LeadIns()),
+        ([(10, "moving"), (3, "black"), (10, "moving")], LeadIns()),
+        ([(25, "black")], LeadIns(black_start=25)),
+    ],
+)
+def test_frames_that_show_nothing_are_counted(tmp_path, parts, expected):
+    with VideoReader(write(tmp_path / "clip.mp4", *parts)) as reader:
+        assert find_lead_ins(reader) == expected
+
+
+def test_a_still_picture_is_counted_from_its_end(tmp_path):
+    parts = [(10, "still"), (20, "moving"), (12, "still")]
+    with VideoReader(write(tmp_path / "clip.mp4", *parts)) as reader:
+        found = find_lead_ins(reader)
+    # The first moving frame is the still one, and the last frame itself does not count.
+    assert found == LeadIns(frozen_start=10, frozen_end=11)
+    assert (found.start, found.end) == (10, 11)
+
+
+REAL = {"01-02-03_01.mp4": 19, "03-02-01_01.mp4": 17, "01-03-06_01.mp4": 1, "01-01-01_01.mp4": 0}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_clips_of_a_real_corpus(shared_dir, name):
+    path = shared_dir / "clips" / "java_sed" / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    with VideoReader(path) as reader:
+        assert find_lead_ins(reader) == LeadIns(black_start=REAL[name])
+
+
+def test_crops_leave_them_out_with_their_sound(tmp_path):
+    video = write(tmp_path / "clip.mp4", (10, "black"), (20, "moving"), (15, "black"))
+    options = FaceOptions(detector=f"{__name__}.WholePicture", size=64, margin=0.0, trim=True)
+    row = crop_face(Clip("a", str(video)), output=tmp_path / "out", options=options)
+    assert (row["frames"], row["status"]) == (20, "ok")
+    assert (row["trimmed_start"], row["trimmed_end"]) == pytest.approx((0.38, 0.62), abs=0.01)
+    with VideoReader(tmp_path / "out" / row["video"]) as reader:
+        assert reader.frame_count == 20
+        assert find_lead_ins(reader) == LeadIns()
+        assert len(reader.sound()) / 16_000 == pytest.approx(0.8, abs=0.07)
+    kept = crop_face(
+        Clip("b", str(video)), output=tmp_path / "out", options=replace(options, trim=False)
+    )
+    assert (kept["frames"], kept["trimmed_start"]) == (45, 0.0)
+
+
+def test_parts_of_a_clip_keep_picture_and_sound_together():
+    assert Clip("a", "a.mp4").between(1.0, 3.0) == Clip(
+        "a", "a.mp4", start=1.0, end=3.0, audio_start=1.0, audio_end=3.0
+    )
+    apart = Clip("a", "a.mp4", audio="a.wav", start=5.0, end=9.0)
+    assert apart.between(1.0, None) == Clip(
+        "a", "a.mp4", audio="a.wav", start=6.0, end=9.0, audio_start=1.0
+    )
+
+
+def test_chance_of_an_uneven_spread():
+    labels = pd.Series(["a"] * 30 + ["b"] * 30)
+    assert association(pd.Series([True] * 15 + [False] * 30 + [True] * 15), labels) == 1
+    uneven = association(pd.Series([True] * 20 + [False] * 40), labels)
+    assert uneven == pytest.approx(7.74e-6 * 1e-2, rel=1)  # chi-squared of 30 with one freedom
+    assert association(pd.Series([True] * 60), labels) == 1
+    assert association(pd.Series([], dtype=bool), pd.Series([], dtype=str)) == 1
+
+
+def test_a_check_says_that_they_go_with_the_label(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = []
+    for index in range(24):
+        happy = index % 2 == 0
+        parts = [(5, "black")] * happy + [(12, "moving")]
+        video = write(tmp_path / f"{index}.mp4", *parts)
+        rows.append(
+            {"id": f"c{index}", "video": str(video), "emotion": "happy" if happy else "sad"}
+        )
+    pd.DataFrame(rows).to_csv(tmp_path / "clips.csv", index=False)
+    options = ["--config", "finetune/manifest.yaml", "--data.manifest", f"{tmp_path}/clips.csv"]
+    options += ["--data.label", "emotion", "--output", str(tmp_path / "check"), "--jobs", "1"]
+    main(["data", "check", *options])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "12 clips begin with black frames (up to 5): c0, c2, c4 and 9 more." in said
+    assert "They go with emotion" in said
+    assert "happy 12 of 12, sad 0 of 12" in said
+    clips = pd.read_csv(tmp_path / "check" / "clips.csv")
+    assert clips["black_start"].tolist() == [5, 0] * 12

@@ -60,7 +60,7 @@ COMMANDS = {
     "embed": Command("features of your own clips", "hicmae.inference.commands:embed_main"),
     "serve": Command("a page that recognises clips", "hicmae.serve.commands:main"),
     "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:main"),
-    "convert": Command("weights from one format to another", "hicmae.checkpoints.convert:main"),
+    "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:main"),
     "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:main"),
     "crossval": Command(
         "every fold, and a table of scores", "hicmae.evaluation.commands:crossval_main"

@@ -10,7 +10,7 @@ from tiny import ARCHITECTURE, tiny_architecture
 
 from hicmae.checkpoints import load_recognition_model
 from hicmae.checkpoints.card import model_card
-from hicmae.checkpoints.convert import main
+from hicmae.checkpoints.commands import main
 from hicmae.checkpoints.description import ModelDescription
 from hicmae.errors import CheckpointError
 from hicmae.models import HiCMAE, RecognitionModel

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny_architecture
 
 from hicmae.checkpoints import load_pretrained, load_recognition_model, our_name
-from hicmae.checkpoints.convert import Untold, main, read_model
+from hicmae.checkpoints.commands import main
+from hicmae.checkpoints.guessing import GivenFacts
+from hicmae.checkpoints.reading import read_model
 from hicmae.errors import CheckpointError, ConfigError, HicmaeError
 from hicmae.models import HiCMAE, RecognitionModel
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
@@ -342,7 +344,7 @@ class TestWhatIsAsked:
         with torch.device("meta"):
             shapes = RecognitionModel(tiny_architecture(width=256, heads=4), 2).state_dict()
         save_file({n: torch.zeros(t.shape) for n, t in shapes.items()}, tmp_path / "w.safetensors")
-        model = read_model(tmp_path / "w.safetensors", Untold(targets=["arousal", "valence"]))
+        model = read_model(tmp_path / "w.safetensors", GivenFacts(targets=["arousal", "valence"]))
         assert model.description.architecture.heads == 4
         assert model.description.architecture.image_size == 160
         assert model.description.kind == "regression"

@@ -15,7 +15,7 @@ from hicmae.checkpoints.facts import facts_amiss, facts_of_run
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, Size, named_changes
 
-Kind = Literal["classification", "regression", "pretraining"]
+ModelKind = Literal["classification", "regression", "pretraining"]
 
 CONFIG = "config.json"
 """Name of the description in the folder of a shared model."""
@@ -60,7 +60,7 @@ class ModelDescription:
         training: What is known of its training, for people: plain values by name.
     """
 
-    kind: Kind
+    kind: ModelKind
     outputs: tuple[str, ...]
     architecture: Architecture
     modality: Modality = "audio_visual"
@@ -116,7 +116,7 @@ class ModelDescription:
         if not isinstance(content["outputs"], list):
             raise TypeError("outputs is no list")
         return cls(
-            kind=_one_of(content["kind"], get_args(Kind)),
+            kind=_one_of(content["kind"], get_args(ModelKind)),
             outputs=tuple(_typed("outputs", name, str) for name in content["outputs"]),
             architecture=_settings(Architecture, content["architecture"]),
             modality=_one_of(content["modality"], get_args(Modality)),
@@ -203,7 +203,9 @@ class ModelDescription:
     ) -> ModelDescription:
         """The description that the options of a task and of its data make."""
         classes, targets = task.get("class_names"), task.get("target_names")
-        kind: Kind = "classification" if classes else "regression" if targets else "pretraining"
+        kind: ModelKind = (
+            "classification" if classes else "regression" if targets else "pretraining"
+        )
         size: Size = task.get("size", "base")
         named = ("skip_layers", "contrast_layers", "fusion_depth", "fusion_order")
         changes = named_changes(

@@ -20,7 +20,7 @@ OF_RECOGNITION_ALONE = ("head.", "head_norm.", "video_layer_weights", "audio_lay
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ShapeFacts:
     """What the shapes of a model's weights tell.
 
     Attributes:
@@ -63,7 +63,7 @@ class Told:
         return ratio if int(self.width * ratio) == self.hidden else math.nextafter(ratio, math.inf)
 
 
-def told_by(weights: Mapping[str, Tensor], path: Path) -> Told:
+def shape_facts(weights: Mapping[str, Tensor], path: Path) -> ShapeFacts:
     """Reads the shape of a model off its weights.
 
     Args:
@@ -113,7 +113,7 @@ def told_by(weights: Mapping[str, Tensor], path: Path) -> Told:
     tubelet_size = None
     if tube_values is not None and patch_size:
         tubelet_size = tube_values // (3 * patch_size**2)
-    return Told(
+    return ShapeFacts(
         modality="audio_visual" if sees and hears else "video" if sees else "audio",
         feature_fusion="video_layer_weights" in weights or "audio_layer_weights" in weights,
         outputs=rows("head.weight") if holds("head.") else 0,
@@ -155,8 +155,8 @@ def check_match(
         CheckpointError: A size differs, or a tensor is missing, superfluous, of another shape or
             not of real numbers.
     """
-    told = told_by(weights, path)
-    for name, said, true in _compared(description, told, decoders=decoders):
+    seen = shape_facts(weights, path)
+    for name, said, true in _compared(description, seen, decoders=decoders):
         if true is not None and said != true:
             raise CheckpointError(
                 f"{path}: by its description {name} is {said}, but by its weights {true}; the two "
@@ -186,24 +186,24 @@ def check_match(
 
 
 def _compared(
-    description: ModelDescription, told: Told, *, decoders: bool
+    description: ModelDescription, seen: ShapeFacts, *, decoders: bool
 ) -> Iterator[tuple[str, object, object]]:
     """Every size that both know: its name, what is said and what is true, None if unknown."""
     shape = description.architecture
-    yield "the modality", description.modality, told.modality
-    yield "the number of outputs", len(description.outputs), told.outputs
+    yield "the modality", description.modality, seen.modality
+    yield "the number of outputs", len(description.outputs), seen.outputs
     if description.kind != "pretraining":
-        yield "feature_fusion", description.feature_fusion, told.feature_fusion
+        yield "feature_fusion", description.feature_fusion, seen.feature_fusion
     for name in ("width", "depth", "fusion_depth"):
-        yield name, getattr(shape, name), getattr(told, name)
-    yield "the width of an MLP", int(shape.width * shape.mlp_ratio), told.hidden
+        yield name, getattr(shape, name), getattr(seen, name)
+    yield "the width of an MLP", int(shape.width * shape.mlp_ratio), seen.hidden
     patch = shape.patch_size**2
-    yield "the size of a video token", 3 * shape.tubelet_size * patch, told.tube_values
-    yield "the size of an audio token", patch, told.patch_values
+    yield "the size of a video token", 3 * shape.tubelet_size * patch, seen.tube_values
+    yield "the size of an audio token", patch, seen.patch_values
     if decoders:
-        yield "decoder_width", shape.decoder_width, told.decoder_width
-        yield "decoder_depth", shape.decoder_depth, told.decoder_depth
-        yield "the number of skip_layers", len(shape.skip_layers), told.skips
+        yield "decoder_width", shape.decoder_width, seen.decoder_width
+        yield "decoder_depth", shape.decoder_depth, seen.decoder_depth
+        yield "the number of skip_layers", len(shape.skip_layers), seen.skips
 
 
 def _shapes(description: ModelDescription, *, decoders: bool) -> dict[str, torch.Size]:

@@ -17,7 +17,7 @@ from hicmae.evaluation.scores import read_run_predictions, scores_of
 from hicmae.evaluation.setup import (
     UNKNOWN_SELECTION,
     Config,
-    Kind,
+    LabelKind,
     RunSetup,
     modality_label,
     model_label,
@@ -217,7 +217,7 @@ def _read_run(folder: Path) -> Results:
     config: Config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     data = config["data"].get("init_args") or {}
     predictions = read_run_predictions(folder)
-    kind: Kind = "classification" if "prediction" in predictions else "regression"
+    kind: LabelKind = "classification" if "prediction" in predictions else "regression"
     if kind == "classification":
         columns = list(predictions.columns)
         outputs = columns[columns.index("prediction") + 1 :]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hicmae.errors import DataError
-from hicmae.evaluation.setup import Kind
+from hicmae.evaluation.setup import LabelKind
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
 
 _TEXT_COLUMNS = ("id", "group", "target", "prediction")
@@ -69,7 +69,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     )
 
 
-def scores_of(predictions: pd.DataFrame, kind: Kind, outputs: Sequence[str]) -> dict[str, float]:
+def scores_of(
+    predictions: pd.DataFrame, kind: LabelKind, outputs: Sequence[str]
+) -> dict[str, float]:
     """Scores of a set of predictions, by the names that a test logs.
 
     Args:

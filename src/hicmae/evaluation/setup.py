@@ -10,7 +10,7 @@ import numpy as np
 from hicmae.data.splits import Splits
 from hicmae.evaluation.published import AUDIO_VIDEO, PublishedCorpus, published_corpora
 
-Kind = Literal["classification", "regression"]
+LabelKind = Literal["classification", "regression"]
 Config = dict[str, Any]
 
 # How the tested checkpoint was chosen. The names stand in every table and picture.
@@ -53,7 +53,7 @@ class RunSetup:
 
     name: str
     source: str
-    kind: Kind
+    kind: LabelKind
     outputs: list[str]
     fold_count: int
     model: str

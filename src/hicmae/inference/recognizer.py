@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hicmae.checkpoints.description import Kind, ModelDescription
+from hicmae.checkpoints.description import ModelDescription, ModelKind
 from hicmae.choices import Faces, Use
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
@@ -114,7 +114,7 @@ class EmotionRecognizer(HubModel):
         ).to(self.device)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ModelKind:
         """What the outputs are: "classification", "regression" or, without any, "pretraining"."""
         return self.description.kind
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hicmae.checkpoints.description import Kind
+from hicmae.checkpoints.description import ModelKind
 
 Floats = npt.NDArray[np.float32]
 
@@ -54,7 +54,7 @@ class Recognition:
     """
 
     source: str
-    kind: Kind
+    kind: ModelKind
     outputs: tuple[str, ...]
     duration: float
     people: tuple[Person, ...]

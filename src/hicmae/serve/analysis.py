@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hicmae.checkpoints.description import Kind
+from hicmae.checkpoints.description import ModelKind
 from hicmae.choices import Use
 from hicmae.errors import DataError
 from hicmae.faces.people import Progress
@@ -107,7 +107,7 @@ class Answer:
     """
 
     name: str
-    kind: Kind
+    kind: ModelKind
     outputs: tuple[str, ...]
     duration: float
     crops_faces: bool
@@ -169,7 +169,7 @@ class _Collected:
     largest, for regression also smallest: two of each output at most, however long the clip.
     """
 
-    kind: Kind
+    kind: ModelKind
     times: list[tuple[float, float]] = field(default_factory=list)
     scores: list[Floats] = field(default_factory=list)
     extremes: dict[tuple[int, int], int] = field(default_factory=dict)

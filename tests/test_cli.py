@@ -412,7 +412,7 @@ class TestShippedConfigs:
         shape, prepare = built.model.architecture, built.datamodule.preprocessor
         assert shape.image_size == prepare.image_size
         assert (1, shape.audio_frames, shape.mel_bins) == prepare.spectrogram_shape
-        assert shape.num_frames == built.datamodule.clip_options["num_frames"]
+        assert shape.num_frames == built.datamodule.clip_options.num_frames
 
     def test_a_schedule_without_an_optimiser_is_refused(self, capsys):
         scheduler = "--lr_scheduler=torch.optim.lr_scheduler.ExponentialLR"

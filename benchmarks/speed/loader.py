@@ -31,6 +31,7 @@ from hicmae.data.augmentation import PretrainingAugmentation
 from hicmae.data.cache import ClipCache
 from hicmae.data.dataset import ClipDataset, collate_repeats
 from hicmae.data.manifest import read_manifest
+from hicmae.data.options import ClipOptions, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.media import VideoReader
 from hicmae.media.colour import rgb_from_planes
@@ -49,11 +50,12 @@ except ImportError:
     UsualDataset = None
 
 
-def clips_of_core(table: pd.DataFrame, region: Any = REGION, **options: Any) -> ClipDataset:
+def clips_of_core(
+    table: pd.DataFrame, region: Any = REGION, pixels: Pixels = "rgb", **options: Any
+) -> ClipDataset:
     """The training clips of a table."""
-    return ClipDataset(
-        table, num_frames=16, stride=4, frame_size=160, region=region, audio_by="time", **options
-    )
+    core = ClipOptions(region=region, audio_by="time", pixels=pixels)
+    return ClipDataset(table, core, **options)
 
 
 def batches(clips: int) -> list[range]:

@@ -11,6 +11,7 @@ from media_factory import SWEEP_HERTZ, numbered_picture, picture_number, write_c
 from hicmae.data.cache import ClipCache
 from hicmae.data.dataset import ClipDataset, ClipSampler, collate
 from hicmae.data.manifest import complete_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.errors import DataError
 
 SMALL = {"num_frames": 4, "stride": 3, "frame_size": 32}
@@ -42,7 +43,7 @@ def numbers(frames):
 
 def test_training_view_is_drawn_by_epoch_and_clip(clips):
     rows = table(clips, "long.mkv", "short.mkv", targets=["a", "b"])
-    dataset = ClipDataset(rows, seed=1, **SMALL)
+    dataset = ClipDataset(rows, ClipOptions(seed=1, **SMALL))
     starts = set()
     for epoch in range(6):
         item = dataset[0, epoch]
@@ -50,7 +51,7 @@ def test_training_view_is_drawn_by_epoch_and_clip(clips):
         assert item["frames"].dtype == np.uint8
         (view,) = numbers(item["frames"])
         assert view == list(range(view[0], view[0] + 12, 3))
-        again = ClipDataset(rows, seed=1, **SMALL)[0, epoch]
+        again = ClipDataset(rows, ClipOptions(seed=1, **SMALL))[0, epoch]
         np.testing.assert_array_equal(item["frames"], again["frames"])
         np.testing.assert_array_equal(item["waveform"][0], again["waveform"][0])
         starts.add(view[0])
@@ -64,7 +65,7 @@ def test_training_view_is_drawn_by_epoch_and_clip(clips):
 
 def test_evaluation_views_are_spread(clips):
     rows = table(clips, "long.mkv")
-    dataset = ClipDataset(rows, views=2, targets=np.array([7]), **SMALL)
+    dataset = ClipDataset(rows, ClipOptions(**SMALL), views=2, targets=np.array([7]))
     item = dataset[0, 3]
     assert numbers(item["frames"]) == [[0, 3, 6, 9], [39, 42, 45, 48]]
     assert [len(waveform) for waveform in item["waveform"]] == pytest.approx(
@@ -76,7 +77,7 @@ def test_evaluation_views_are_spread(clips):
 
 def test_segments_cut_picture_and_sound(clips):
     rows = table(clips, "long.mkv", start=[1.0], end=[1.4])
-    item = ClipDataset(rows, views=1, **SMALL)[0]
+    item = ClipDataset(rows, ClipOptions(**SMALL), views=1)[0]
     assert numbers(item["frames"]) == [[25, 28, 31, 34]]
     assert len(item["waveform"][0]) == pytest.approx(6_400, abs=1)
 
@@ -84,18 +85,18 @@ def test_segments_cut_picture_and_sound(clips):
 def test_sound_file_and_its_own_segment(clips):
     sound = {"audio": [str(clips / "sound.wav")]}
     rows = table(clips, "silent.mp4", **sound)
-    assert len(ClipDataset(rows, views=1, **SMALL)[0]["waveform"][0]) == 16_000
+    assert len(ClipDataset(rows, ClipOptions(**SMALL), views=1)[0]["waveform"][0]) == 16_000
     rows = table(clips, "long.mkv", start=[1.0], end=[1.4], **sound)
     with pytest.raises(DataError, match=r"sound\.wav"):
-        ClipDataset(rows, views=1, **SMALL)[0]
+        ClipDataset(rows, ClipOptions(**SMALL), views=1)[0]
     nothing = {"audio_start": [None], "audio_end": [None]}
     rows = table(clips, "long.mkv", start=[1.0], end=[1.4], **sound, **nothing)
-    assert len(ClipDataset(rows, views=1, **SMALL)[0]["waveform"][0]) == 16_000
+    assert len(ClipDataset(rows, ClipOptions(**SMALL), views=1)[0]["waveform"][0]) == 16_000
 
 
 def test_sound_by_time(clips):
     rows = table(clips, "long.mkv", audio=[str(clips / "sound.wav")])
-    dataset = ClipDataset(rows, seed=1, audio_by="time", **SMALL)
+    dataset = ClipDataset(rows, ClipOptions(seed=1, audio_by="time", **SMALL))
     seen = 0
     for epoch in range(12):
         try:
@@ -112,12 +113,13 @@ def test_sound_by_time(clips):
 
 def test_lengths_that_differ_are_refused(clips):
     rows = table(clips, "long.mkv", audio=[str(clips / "sound.wav")])
-    strict = ClipDataset(rows, views=1, max_length_difference=0.1, **SMALL)
+    strict = ClipDataset(rows, ClipOptions(max_length_difference=0.1, **SMALL), views=1)
     with pytest.raises(DataError, match=r"picture \(2.00 s\) and sound \(1.00 s\) differ"):
         strict[0]
-    assert ClipDataset(rows, views=1, max_length_difference=1.5, **SMALL)[0]["id"] == "long.mkv"
+    lenient = ClipOptions(max_length_difference=1.5, **SMALL)
+    assert ClipDataset(rows, lenient, views=1)[0]["id"] == "long.mkv"
     rows = table(clips, "long.mkv")
-    assert ClipDataset(rows, views=1, max_length_difference=0.1, **SMALL)[0]["id"] == "long.mkv"
+    assert ClipDataset(rows, strict.options, views=1)[0]["id"] == "long.mkv"
 
 
 def test_frame_folders(clips, tmp_path):
@@ -126,7 +128,7 @@ def test_frame_folders(clips, tmp_path):
     rows = complete_manifest(
         pd.DataFrame({"id": ["x"], "video": [str(tmp_path)], "audio": [str(clips / "sound.wav")]})
     )
-    item = ClipDataset(rows, views=1, **SMALL)[0]
+    item = ClipDataset(rows, ClipOptions(**SMALL), views=1)[0]
     assert numbers(item["frames"]) == [[0, 3, 6, 9]]
 
 
@@ -134,10 +136,10 @@ def test_frame_folders(clips, tmp_path):
 def test_cache_changes_nothing(clips, tmp_path, views):
     rows = table(clips, "long.mkv", "short.mkv")
     cache = ClipCache(tmp_path, 32)
-    options = {"views": views, "region": (0, 10, 64, 64), **SMALL}
-    plain = ClipDataset(rows, **options)
+    options = ClipOptions(region=(0, 10, 64, 64), **SMALL)
+    plain = ClipDataset(rows, options, views=views)
     for _ in range(2):
-        cached = ClipDataset(rows, cache=cache, **options)
+        cached = ClipDataset(rows, options, views=views, cache=cache)
         for key in ((0, 4), (1, 0)):
             left, right = plain[key], cached[key]
             np.testing.assert_array_equal(left["frames"], right["frames"])
@@ -150,8 +152,10 @@ def test_cache_changes_nothing(clips, tmp_path, views):
 def test_unreadable_clip_stops_or_is_reported(clips):
     rows = table(clips, "broken.mkv", "silent.mp4", "short.mkv")
     with pytest.raises(DataError, match=r"broken\.mkv"):
-        ClipDataset(rows, **SMALL)[0, 0]
-    dataset = ClipDataset(rows, on_error="skip", targets=np.array([1, 2, 3]), views=2, **SMALL)
+        ClipDataset(rows, ClipOptions(**SMALL))[0, 0]
+    dataset = ClipDataset(
+        rows, ClipOptions(on_error="skip", **SMALL), targets=np.array([1, 2, 3]), views=2
+    )
     batch = collate([dataset[i, 0] for i in range(3)])
     assert batch["id"] == ["short.mkv"]
     assert batch["target"].tolist() == [3]
@@ -169,7 +173,7 @@ def test_unreadable_clip_stops_or_is_reported(clips):
 def test_collate_pads_sound(clips):
     rows = table(clips, "long.mkv", "short.mkv")
     targets = np.array([[0.5, 1], [2, 3]], np.float32)
-    dataset = ClipDataset(rows, views=2, targets=targets, **SMALL)
+    dataset = ClipDataset(rows, ClipOptions(**SMALL), views=2, targets=targets)
     items = [dataset[0], dataset[1]]
     batch = collate(items)
     assert batch["frames"].shape == (2, 2, 4, 32, 32, 3)
@@ -186,14 +190,14 @@ def test_collate_pads_sound(clips):
 
 
 def test_dataset_travels_to_spawned_workers(clips):
-    dataset = ClipDataset(table(clips, "short.mkv"), **SMALL)
+    dataset = ClipDataset(table(clips, "short.mkv"), ClipOptions(**SMALL))
     copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301
     np.testing.assert_array_equal(dataset[0, 0]["frames"], copy[0, 0]["frames"])
 
 
 @pytest.mark.parametrize("audio_by", ["proportion", "time"])
 def test_sound_is_that_of_the_frames(clips, audio_by):
-    dataset = ClipDataset(table(clips, "long.mkv"), seed=2, audio_by=audio_by, **SMALL)
+    dataset = ClipDataset(table(clips, "long.mkv"), ClipOptions(seed=2, audio_by=audio_by, **SMALL))
     start, rise = SWEEP_HERTZ
     for epoch in range(4):
         item = dataset[0, epoch]
@@ -275,11 +279,11 @@ def test_side_of_a_clip_is_the_half_that_is_seen(tmp_path, cached):
         )
     )
     cache = ClipCache(tmp_path / "cache", 32) if cached else None
-    dataset = ClipDataset(rows, views=1, cache=cache, **SMALL)
+    dataset = ClipDataset(rows, ClipOptions(**SMALL), views=1, cache=cache)
     left, right, both = (dataset[index]["frames"].astype(int) for index in range(3))
     assert left.max() < 40
     assert right.min() > 210
     assert both.min() < 40
     assert both.max() > 210
-    region = ClipDataset(rows, views=1, cache=cache, region=(0, 60, 30, 30), **SMALL)
+    region = ClipDataset(rows, ClipOptions(region=(0, 60, 30, 30), **SMALL), views=1, cache=cache)
     assert region[0]["frames"].min() > 210  # an option that names pixels wins

@@ -18,6 +18,7 @@ from hicmae.data.cache import ClipCache
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.dataset import ClipDataset, collate, collate_repeats
 from hicmae.data.manifest import complete_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.errors import ConfigError
 from hicmae.media import VideoReader
 from hicmae.training.commands import run
@@ -70,8 +71,8 @@ def starts(frames):
 class TestDataset:
     def test_windows_differ_and_the_first_is_that_of_one(self, clips, openings):
         rows = table(clips, "long.mp4", "other.mp4")
-        one = ClipDataset(rows, seed=3, **SMALL)
-        many = ClipDataset(rows, seed=3, repeats=3, **SMALL)
+        one = ClipDataset(rows, ClipOptions(seed=3, **SMALL))
+        many = ClipDataset(rows, ClipOptions(seed=3, **SMALL), repeats=3)
         differing = 0
         for epoch in range(4):
             for index in (0, 1):
@@ -89,8 +90,8 @@ class TestDataset:
     def test_sound_is_that_of_its_window(self, clips):
         """A window is the same, picture and sound, however many are drawn with it."""
         rows = table(clips, "long.mp4")
-        three = ClipDataset(rows, repeats=3, **SMALL)[0, 1]
-        two = ClipDataset(rows, repeats=2, **SMALL)[0, 1]
+        three = ClipDataset(rows, ClipOptions(**SMALL), repeats=3)[0, 1]
+        two = ClipDataset(rows, ClipOptions(**SMALL), repeats=2)[0, 1]
         np.testing.assert_array_equal(three["frames"][:2], two["frames"])
         for one, other in zip(three["waveform"], two["waveform"], strict=False):
             np.testing.assert_array_equal(one, other)
@@ -103,14 +104,14 @@ class TestDataset:
 
     def test_evaluated_views_stay(self, clips):
         rows = table(clips, "long.mp4")
-        expected = ClipDataset(rows, views=2, **SMALL)[0]
-        item = ClipDataset(rows, views=2, repeats=3, **SMALL)[0]
+        expected = ClipDataset(rows, ClipOptions(**SMALL), views=2)[0]
+        item = ClipDataset(rows, ClipOptions(**SMALL), views=2, repeats=3)[0]
         np.testing.assert_array_equal(item["frames"], expected["frames"])
 
     def test_cache_changes_nothing(self, clips, tmp_path):
         rows = table(clips, "long.mp4", "short.mp4")
-        plain = ClipDataset(rows, repeats=2, **SMALL)
-        cached = ClipDataset(rows, repeats=2, cache=ClipCache(tmp_path, 24), **SMALL)
+        plain = ClipDataset(rows, ClipOptions(**SMALL), repeats=2)
+        cached = ClipDataset(rows, ClipOptions(**SMALL), repeats=2, cache=ClipCache(tmp_path, 24))
         for _ in range(2):
             for key in ((0, 2), (1, 0)):
                 left, right = plain[key], cached[key]
@@ -123,7 +124,7 @@ class TestCollation:
     def test_every_window_is_a_sample(self, clips):
         rows = table(clips, "long.mp4", "other.mp4", group=["a", None])
         targets = np.array([[0.5, 1], [2, 3]], np.float32)
-        data = ClipDataset(rows, repeats=3, targets=targets, **SMALL)
+        data = ClipDataset(rows, ClipOptions(**SMALL), repeats=3, targets=targets)
         items = [data[0, 1], data[1, 1]]
         batch = collate_repeats(items)
         assert batch["frames"].shape == (6, 1, 4, 24, 24, 3)
@@ -141,7 +142,7 @@ class TestCollation:
 
     def test_one_window_is_collated_as_ever(self, clips):
         rows = table(clips, "broken.mp4", "long.mp4", "short.mp4")
-        data = ClipDataset(rows, on_error="skip", targets=np.array([0, 1, 2]), **SMALL)
+        data = ClipDataset(rows, ClipOptions(on_error="skip", **SMALL), targets=np.array([0, 1, 2]))
         items = [data[index, 0] for index in range(3)]
         ours, expected = collate_repeats(items), collate(items)
         assert ours.keys() == expected.keys()
@@ -151,7 +152,9 @@ class TestCollation:
 
     def test_skipped_clips_are_told_once(self, clips):
         rows = table(clips, "broken.mp4", "long.mp4")
-        data = ClipDataset(rows, on_error="skip", targets=np.array([4, 5]), repeats=2, **SMALL)
+        data = ClipDataset(
+            rows, ClipOptions(on_error="skip", **SMALL), targets=np.array([4, 5]), repeats=2
+        )
         batch = collate_repeats([data[0, 0], data[1, 0]])
         assert batch["id"] == ["long.mp4"] * 2
         assert batch["target"].tolist() == [5, 5]

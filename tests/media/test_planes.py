@@ -14,6 +14,7 @@ from media_factory import VIDEO_SUFFIXES, numbered_picture
 from hicmae.data.cache import ClipCache
 from hicmae.data.dataset import ClipDataset, collate
 from hicmae.data.manifest import complete_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import ConfigError, DataError
 from hicmae.media import PictureConverter, VideoReader, read_audio
@@ -175,10 +176,10 @@ def table_of(*clips: Path) -> pd.DataFrame:
 
 def test_a_batch_of_planes_becomes_the_batch_of_rgb(clip_factory: ClipFactory) -> None:
     table = table_of(clip_factory("one.mp4", seed=1), clip_factory("two.mkv", seed=2))
-    options = {"num_frames": 4, "stride": 4, "frame_size": 64, "views": 2}
+    options = {"num_frames": 4, "stride": 4, "frame_size": 64}
     batches = {}
     for pixels in ("rgb", "yuv420"):
-        dataset = ClipDataset(table, pixels=pixels, **options)
+        dataset = ClipDataset(table, ClipOptions(pixels=pixels, **options), views=2)
         batch = collate([dataset[0], dataset[1]])
         batches[pixels] = BatchPreprocessor(image_size=48, audio_frames=32)(batch)
     assert set(batches["yuv420"]) == set(batches["rgb"])
@@ -191,10 +192,7 @@ def test_a_batch_in_which_every_clip_is_skipped_is_empty(tmp_path: Path) -> None
     (tmp_path / "broken.mp4").write_bytes(b"no film")
     dataset = ClipDataset(
         table_of(tmp_path / "broken.mp4"),
-        num_frames=4,
-        frame_size=32,
-        pixels="yuv420",
-        on_error="skip",
+        ClipOptions(num_frames=4, frame_size=32, pixels="yuv420", on_error="skip"),
     )
     batch = collate([dataset[0]])
     assert [name for name, _ in batch["skipped"]] == ["broken"]
@@ -204,14 +202,16 @@ def test_a_batch_in_which_every_clip_is_skipped_is_empty(tmp_path: Path) -> None
 def test_a_cache_holds_rgb_whatever_travels(clip_factory: ClipFactory, tmp_path: Path) -> None:
     table = table_of(clip_factory("kept.mp4"))
     cache = ClipCache(tmp_path, 32)
-    item = ClipDataset(table, num_frames=4, frame_size=32, cache=cache, pixels="yuv420")[0]
+    item = ClipDataset(
+        table, ClipOptions(num_frames=4, frame_size=32, pixels="yuv420"), cache=cache
+    )[0]
     assert item["frames"].shape == (1, 4, 32, 32, 3)
     assert "rgb_matrix" not in item
 
 
 def test_a_size_that_planes_cannot_have_is_refused(clip_factory: ClipFactory) -> None:
     with pytest.raises(ConfigError, match="frame_size is 50"):
-        ClipDataset(table_of(clip_factory("odd.mp4")), frame_size=50, pixels="yuv420")
+        ClipDataset(table_of(clip_factory("odd.mp4")), ClipOptions(frame_size=50, pixels="yuv420"))
 
 
 def test_a_change_of_colour_space_within_a_clip_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from media_factory import sweep, write_clip
 from hicmae.data.cache import ClipCache
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import Clip, complete_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.errors import DataError
 from hicmae.media import read_audio
 from hicmae.media.recording import FileRecording
@@ -147,7 +148,7 @@ class TestSegments:
                 }
             )
         )
-        dataset = ClipDataset(table, num_frames=20, stride=1, frame_size=32, views=1)
+        dataset = ClipDataset(table, ClipOptions(num_frames=20, stride=1, frame_size=32), views=1)
         (heard,) = dataset[0]["waveform"]
         np.testing.assert_array_equal(heard, read_sound(dataset.clip(0)))
         assert len(heard) == pytest.approx(0.8 * RATE, abs=2)
@@ -178,13 +179,11 @@ def test_pictures_that_begin_late_hear_what_is_heard_then(tmp_path, audio_by, ca
     table = complete_manifest(pd.DataFrame({"id": ["a"], "video": [str(path)]}))
     dataset = ClipDataset(
         table,
-        num_frames=5,
-        stride=2,
-        frame_size=32,
+        ClipOptions(
+            num_frames=5, stride=2, frame_size=32, audio_by=audio_by, max_length_difference=0.5
+        ),
         views=2,
-        audio_by=audio_by,
         cache=ClipCache(tmp_path / "cache", 32) if cached else None,
-        max_length_difference=0.5,
     )
     for waveform in dataset[0]["waveform"]:
         assert len(waveform) > 0.3 * RATE

@@ -23,6 +23,7 @@ from hicmae.cli import main
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest, read_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.errors import ConfigError, DataError
 from hicmae.media import VideoReader, read_audio
 from hicmae.preparation.pack import pack
@@ -195,11 +196,10 @@ def test_windows_are_those_of_the_clips(table, packed, views, audio_by):
         "num_frames": 4,
         "stride": 2,
         "frame_size": 96,
-        "views": views,
         "audio_by": audio_by,
     }
-    ours = ClipDataset(table, **options)
-    theirs = ClipDataset(twins.reset_index(), **options)
+    ours = ClipDataset(table, ClipOptions(**options), views=views)
+    theirs = ClipDataset(twins.reset_index(), ClipOptions(**options), views=views)
     for index in range(len(table)):
         one, other = ours[index, 3], theirs[index, 3]
         assert one["id"] == other["id"]

@@ -12,6 +12,7 @@ pytest.importorskip("cv2", reason="faces need the extra: pip install 'hicmae[fac
 
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import Clip, complete_manifest, read_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.faces import FaceOptions
 from hicmae.faces.alignment import FACE_POINTS
 from hicmae.faces.detection import Face
@@ -89,9 +90,9 @@ def prepared(kind, path, folder):
 def test_sound_stays_with_the_pictures(kind, pictures_at, sound_at, tmp_path):
     path = write(tmp_path / "clip.mkv", pictures_at=pictures_at, sound_at=sound_at)
     written = prepared(kind, path, tmp_path / "written")
-    options = {"num_frames": 10, "stride": 2, "frame_size": 64, "views": 2, "audio_by": "time"}
+    options = ClipOptions(num_frames=10, stride=2, frame_size=64, audio_by="time")
     source = complete_manifest(pd.DataFrame({"id": ["a"], "video": [str(path)]}))
-    ours, theirs = ClipDataset(source, **options)[0], ClipDataset(written, **options)[0]
+    ours, theirs = (ClipDataset(rows, options, views=2)[0] for rows in (source, written))
     for view in range(2):
         one, other = ours["waveform"][view], theirs["waveform"][view]
         assert abs(len(one) - len(other)) <= 0.07 * RATE

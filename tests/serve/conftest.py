@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import tiny_architecture
 
-from hicmae.checkpoints.description import InputSettings, ModelDescription
+from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.models import RecognitionModel
 

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from hicmae.data.dataset import ClipDataset, collate
 from hicmae.data.manifest import complete_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.errors import DataError
 from hicmae.tasks import ClassificationTask, RegressionTask
 from hicmae.tasks.groups import GroupedOutputs
@@ -229,7 +230,7 @@ def test_group_of_one_clip_keeps_its_output():
     assert grouped.merge() == []
 
 
-SMALL = {"num_frames": 2, "stride": 1, "frame_size": 16, "views": 1, "on_error": "skip"}
+SMALL = ClipOptions(num_frames=2, stride=1, frame_size=16, on_error="skip")
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +247,7 @@ class TestBatches:
     def batch(self, folder, groups, videos):
         rows = {"id": list("xyz"), "video": [str(folder / name) for name in videos]}
         table = complete_manifest(pd.DataFrame(rows | ({"group": groups} if groups else {})))
-        dataset = ClipDataset(table, **SMALL)
+        dataset = ClipDataset(table, SMALL, views=1)
         return collate([dataset[index] for index in range(3)])
 
     def test_groups_of_the_clips_that_were_read(self, folder):

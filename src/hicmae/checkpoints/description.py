@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from torch import nn
 
 from hicmae.checkpoints.facts import facts_amiss, facts_of_run
+from hicmae.data.options import InputSettings
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, Size, named_changes
 
@@ -28,21 +29,6 @@ _LARGEST = 1 << 16
 _MOST_TOKENS = 1 << 16
 
 Settings = TypeVar("Settings")
-
-
-@dataclass(frozen=True, slots=True)
-class InputSettings:
-    """How clips become a model's input, beside what its architecture says.
-
-    Attributes:
-        stride: Distance between the frames of a window, in frames of the clip.
-        frame_size: Side in pixels to which the square picture is decoded.
-        crop_pct: Central part of that side which is kept, in (0, 1].
-    """
-
-    stride: int = 4
-    frame_size: int = 160
-    crop_pct: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hicmae.checkpoints.description import InputSettings, ModelDescription, ModelKind
+from hicmae.checkpoints.description import ModelDescription, ModelKind
 from hicmae.checkpoints.shapes import ShapeFacts
+from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import SIZES, Activation, Architecture, FusionOrder
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,12 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from hicmae.data.cache import ClipCache
 from hicmae.data.manifest import Clip
+from hicmae.data.options import ClipOptions
 from hicmae.data.sampling import Window, evaluation_windows, random_window
-from hicmae.errors import ConfigError, DataError
-from hicmae.media import SAMPLE_RATE, Region, VideoReader, read_audio
+from hicmae.errors import DataError
+from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 
-ErrorPolicy = Literal["raise", "skip"]
-AudioAlignment = Literal["proportion", "time"]
-Pixels = Literal["rgb", "yuv420"]
+_DEFAULTS = ClipOptions()
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -27,77 +26,39 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     Args:
         table: A complete manifest.
+        options: How its clips are read.
         rows: Positions of the clips in it, int64 (N,); None means all of them.
-        num_frames: Frames T per view.
-        stride: Distance between the frames of a view, in frames of the clip.
-        frame_size: Side S of the decoded square frames in pixels.
         views: Views V of an evaluated clip, spread over it; None gives `repeats` random views, for
             training.
         repeats: Random views R of a training clip, which are drawn independently of each other and
             decoded together; the first is the same whatever R. If one of them cannot be read, the
             clip cannot. Evaluated clips have `views`.
         targets: Label of every row, int64 (N,) or float32 (N, K); None for unlabelled clips.
-        on_error: What an unreadable clip does: stop the run, or be reported in place of its data.
-        seed: Draws the random views, with the epoch and the clip's index.
-        region: Part (top, left, height, width) of the source frame to decode; None is its centre
-            square, or that of the half in which the table says the subject is.
         cache: Keeps decoded clips on disk.
-        folder_fps: Frames per second of folders of images.
-        audio_by: How the sound of a view is cut: in "proportion" to its place among the frames
-            (reference implementation, fine-tuning), or by "time" in seconds (pre-training).
-        max_length_difference: Seconds by which picture and sound may differ in length before the
-            clip counts as unreadable; None accepts any difference.
-        pixels: Frames as "rgb", or as "yuv420", the brightness and colour that most codecs keep, in
-            half the bytes. The cache holds RGB.
-
-    Raises:
-        ConfigError: Frames of this size cannot be kept as brightness and colour.
     """
 
     def __init__(
         self,
         table: pd.DataFrame,
+        options: ClipOptions = _DEFAULTS,
         *,
         rows: npt.NDArray[np.int64] | None = None,
-        num_frames: int = 16,
-        stride: int = 4,
-        frame_size: int = 160,
         views: int | None = None,
         repeats: int = 1,
         targets: npt.NDArray[Any] | None = None,
-        on_error: ErrorPolicy = "raise",
-        seed: int = 0,
-        region: Region | None = None,
         cache: ClipCache | None = None,
-        folder_fps: float = 25.0,
-        audio_by: AudioAlignment = "proportion",
-        max_length_difference: float | None = None,
-        pixels: Pixels = "rgb",
     ) -> None:
-        if pixels == "yuv420" and frame_size % 4:
-            raise ConfigError(
-                f"data.frame_size is {frame_size}, but with data.pixels yuv420 it has to be a "
-                "multiple of 4."
-            )
         # Columns of Arrow lie in a few blocks of memory that worker processes share; Python strings
         # would be copied into each of them page by page as their reference counts change.
         self._columns = {field.name: pa.array(table[field.name]) for field in fields(Clip)}
         self._grouped = bool(table["group"].notna().any())
         self._rows = np.arange(len(table)) if rows is None else rows
         self._targets = targets
-        self._num_frames = num_frames
-        self._stride = stride
-        self._frame_size = frame_size
+        self.options = options
         self._views = views
         self._repeats = repeats
-        self._on_error = on_error
-        self._seed = seed
-        self._region = region
         self._cache = cache
-        self._folder_fps = folder_fps
-        self._audio_by = audio_by
-        self._max_length_difference = max_length_difference
-        self._planar = pixels == "yuv420" and cache is None
+        self._planar = options.pixels == "yuv420" and cache is None
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -137,7 +98,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         try:
             item |= self._read(clip, index, epoch)
         except DataError as error:
-            if self._on_error == "raise":
+            if self.options.on_error == "raise":
                 raise
             return item | {"skipped": str(error), "empty": self._nothing()}
         if self._targets is not None:
@@ -145,9 +106,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return item
 
     def _nothing(self) -> dict[str, npt.NDArray[Any]]:
-        size = self._frame_size
+        size = self.options.frame_size
         picture = (size * 3 // 2, size) if self._planar else (size, size, 3)
-        shape = (0, self._views or 1, self._num_frames, *picture)
+        shape = (0, self._views or 1, self.options.num_frames, *picture)
         empty: dict[str, npt.NDArray[Any]] = {"frames": np.empty(shape, np.uint8)}
         if self._planar:
             empty["rgb_matrix"] = np.empty((0, 3, 4), np.float32)
@@ -157,11 +118,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def _read(self, clip: Clip, index: int, epoch: int) -> dict[str, Any]:
         """`frames` (V, T, ...), perhaps with their `rgb_matrix`, and `waveform` of each view."""
-        region = self._region if self._region is not None else clip.side
+        region = self.options.region if self.options.region is not None else clip.side
         segment: dict[str, Any] = {
             "start": clip.start,
             "end": clip.end,
-            "folder_fps": self._folder_fps,
+            "folder_fps": self.options.folder_fps,
         }
         read: dict[str, Any] = {}
         if self._cache is not None:
@@ -183,10 +144,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 wanted = [frame for window in windows for frame in window.frames]
                 if self._planar:
                     frames, read["rgb_matrix"] = reader.read_planes(
-                        wanted, size=self._frame_size, region=region
+                        wanted, size=self.options.frame_size, region=region
                     )
                 else:
-                    frames = reader.read(wanted, size=self._frame_size, region=region)
+                    frames = reader.read(wanted, size=self.options.frame_size, region=region)
             read["frames"] = frames.reshape(len(windows), -1, *frames.shape[1:])
         # Of pictures that begin late the sound before them is no part.
         waveform = waveform[round(begin * SAMPLE_RATE) :]
@@ -196,7 +157,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     def _check_lengths(
         self, video: str, picture_seconds: float, waveform: npt.NDArray[np.float32]
     ) -> None:
-        limit = self._max_length_difference
+        limit = self.options.max_length_difference
         sound_seconds = len(waveform) / SAMPLE_RATE
         if limit is not None and abs(picture_seconds - sound_seconds) >= limit:
             raise DataError(
@@ -207,20 +168,22 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def _windows(self, frame_count: int, index: int, epoch: int) -> list[Window]:
         if self._views is not None:
-            return evaluation_windows(frame_count, self._num_frames, self._stride, self._views)
-        rng = np.random.default_rng([self._seed, epoch, index])
+            return evaluation_windows(
+                frame_count, self.options.num_frames, self.options.stride, self._views
+            )
+        rng = np.random.default_rng([self.options.seed, epoch, index])
         return [
-            random_window(frame_count, self._num_frames, self._stride, rng)
+            random_window(frame_count, self.options.num_frames, self.options.stride, rng)
             for _ in range(self._repeats)
         ]
 
     def _sound_of(
         self, window: Window, waveform: npt.NDArray[np.float32], fps: float, video: str
     ) -> npt.NDArray[np.float32]:
-        if self._audio_by == "proportion":
+        if self.options.audio_by == "proportion":
             return waveform[window.samples(len(waveform))]
         first = round(window.frames[0] / fps * SAMPLE_RATE)
-        last = round((window.frames[-1] + self._stride) / fps * SAMPLE_RATE)
+        last = round((window.frames[-1] + self.options.stride) / fps * SAMPLE_RATE)
         if first >= len(waveform):
             raise DataError(
                 f"{video}: its sound ends before the picture at {first / SAMPLE_RATE:.2f} s; take "

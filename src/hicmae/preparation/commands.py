@@ -193,12 +193,12 @@ def check(options: Namespace) -> bool:
     folder = Path(options.output).expanduser()
     limits = Limits(**_chosen(options, Limits))
     if limits.max_length_difference is None:
-        allowed = data.clip_options["max_length_difference"]
+        allowed = data.clip_options.max_length_difference
         limits = Limits(**vars(limits) | {"max_length_difference": allowed})
     plan = Plan(**_chosen(options, Plan))
     settings = {"source": data.source, **vars(limits)}
     log = ResultLog(folder, "check", settings)
-    work = partial(inspect, limits=limits, folder_fps=data.clip_options["folder_fps"])
+    work = partial(inspect, limits=limits, folder_fps=data.clip_options.folder_fps)
     clips = clips_of(data.table)
     rows = process(work, clips, log, plan, is_done=_is_good, chunk=16)
     if plan.dry_run or not _complete(clips, rows):
@@ -246,8 +246,8 @@ def pack(options: Namespace) -> bool:
         read = options.data.clip_options
         how = replace(
             how,
-            region=how.region or read["region"],
-            folder_fps=how.folder_fps or read["folder_fps"],
+            region=how.region or read.region,
+            folder_fps=how.folder_fps or read.folder_fps,
         )
     plan = Plan(**_chosen(options, Plan))
     clips = clips_of(table)

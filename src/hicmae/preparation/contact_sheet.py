@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ def contact_sheet(data: AudioVisualDataModule, rows: np.ndarray) -> Figure:
     Returns:
         The figure; a clip that cannot be read shows why.
     """
-    options = data.clip_options | {"on_error": "skip"}
-    dataset = ClipDataset(data.table.iloc[rows], views=1, **options)
+    options = replace(data.clip_options, on_error="skip")
+    dataset = ClipDataset(data.table.iloc[rows], options, views=1)
     height = -(-len(rows) // _COLUMNS)
     figure = Figure(figsize=(4.2 * _COLUMNS, 2.3 * height), layout="constrained")
     boxes = figure.subfigures(height, _COLUMNS, squeeze=False).ravel()

@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from hicmae.checkpoints.description import InputSettings, ModelDescription
+from hicmae.checkpoints.description import ModelDescription
 from hicmae.checkpoints.models import described_weights
 from hicmae.data.dataset import ClipDataset, collate
 from hicmae.data.folder import list_folder
 from hicmae.data.manifest import check_files, complete_manifest, read_manifest
+from hicmae.data.options import ClipOptions
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.models import HiCMAE
@@ -36,21 +37,21 @@ class Pretrained:
 
     Attributes:
         model: The model, in evaluation mode.
-        inputs: How clips become its input.
+        clips: How its clips are read.
+        crop_pct: Central part of a frame's side which is kept, in (0, 1].
         video_mask_ratio: Share of frame positions masked.
         audio_mask_ratio: Share of spectrogram patches masked.
         frame_difference: Whether it predicts later frames of a tube as differences.
         normalised: Whether it predicts patches normalised.
-        data: Options of `ClipDataset` beside `inputs`.
     """
 
     model: HiCMAE
-    inputs: InputSettings
+    clips: ClipOptions
+    crop_pct: float
     video_mask_ratio: float
     audio_mask_ratio: float
     frame_difference: bool
     normalised: bool
-    data: dict[str, Any]
 
 
 def load_pretrained_model(path: str | Path) -> Pretrained:
@@ -93,12 +94,17 @@ def load_pretrained_model(path: str | Path) -> Pretrained:
     model.load_state_dict({name: weights[name] for name in own})
     return Pretrained(
         model=model.eval(),
-        inputs=description.inputs,
+        clips=ClipOptions(
+            num_frames=description.architecture.num_frames,
+            stride=description.inputs.stride,
+            frame_size=description.inputs.frame_size,
+            **{name: data[name] for name in _DATA_OPTIONS if name in data},
+        ),
+        crop_pct=description.inputs.crop_pct,
         video_mask_ratio=task.get("video_mask_ratio", 0.9),
         audio_mask_ratio=task.get("audio_mask_ratio", 0.8),
         frame_difference=task.get("frame_difference", True),
         normalised=task.get("normalise_targets", True),
-        data={name: data[name] for name in _DATA_OPTIONS if name in data},
     )
 
 
@@ -179,19 +185,12 @@ def reconstruct(
         table = table.iloc[np.sort(chosen)]
     check_files(table, "The list of clips")
 
-    dataset = ClipDataset(
-        table,
-        num_frames=shape.num_frames,
-        stride=pretrained.inputs.stride,
-        frame_size=pretrained.inputs.frame_size,
-        views=_VIEWS,
-        **pretrained.data,
-    )
+    dataset = ClipDataset(table, pretrained.clips, views=_VIEWS)
     preprocess = BatchPreprocessor(
         image_size=shape.image_size,
         audio_frames=shape.audio_frames,
         mel_bins=shape.mel_bins,
-        crop_pct=pretrained.inputs.crop_pct,
+        crop_pct=pretrained.crop_pct,
     )
     batch = preprocess(collate([dataset[index] for index in range(len(dataset))]))
     middle = _VIEWS // 2

@@ -19,16 +19,9 @@ from torch.utils.data import DataLoader
 from hicmae.data.augmentation import Augmentation
 from hicmae.data.cache import ClipCache
 from hicmae.data.corpora.base import ExpectedCounts
-from hicmae.data.dataset import (
-    AudioAlignment,
-    ClipDataset,
-    ClipSampler,
-    ErrorPolicy,
-    Pixels,
-    collate,
-    collate_repeats,
-)
+from hicmae.data.dataset import ClipDataset, ClipSampler, collate, collate_repeats
 from hicmae.data.manifest import check_files, check_manifest, row_name
+from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.errors import ConfigError, DataError
@@ -174,18 +167,18 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         self.pin_memory = pin_memory
         self.prefetch = prefetch
         self.shuffle_block = shuffle_block
-        self.clip_options: dict[str, Any] = {
-            "num_frames": num_frames,
-            "stride": stride,
-            "frame_size": frame_size,
-            "on_error": on_error,
-            "seed": seed,
-            "region": region,
-            "folder_fps": folder_fps,
-            "audio_by": audio_by,
-            "max_length_difference": max_length_difference,
-            "pixels": pixels,
-        }
+        self.clip_options = ClipOptions(
+            num_frames=num_frames,
+            stride=stride,
+            frame_size=frame_size,
+            on_error=on_error,
+            seed=seed,
+            region=region,
+            folder_fps=folder_fps,
+            audio_by=audio_by,
+            max_length_difference=max_length_difference,
+            pixels=pixels,
+        )
         self.cache_dir = cache_dir
         self.preprocessor = BatchPreprocessor(
             image_size=image_size,
@@ -308,25 +301,27 @@ class AudioVisualDataModule(LightningDataModule, ABC):
                 "name the split of the rows in a split column, or change data.val_split."
             )
         packed = len(rows) and member_of(self.table["video"].iloc[rows[0]])
-        if packed and self.clip_options["region"] is not None:
+        if packed and self.clip_options.region is not None:
             raise ConfigError(
-                f"data.region is {self.clip_options['region']}, but {self.source} is a pack, whose "
+                f"data.region is {self.clip_options.region}, but {self.source} is a pack, whose "
                 "clips are cut already; set --data.region null."
             )
         if not self.files_are_listed:
             check_files(self.table.iloc[rows], self.source)
         labelled = self.num_outputs > 0
-        frame_size = self.clip_options["frame_size"]
+        cache = None
+        if self.cache_dir:
+            cache = ClipCache(self.cache_dir, self.clip_options.frame_size)
         return ClipDataset(
             self.table,
+            self.clip_options,
             rows=rows,
             # Without labels nothing is averaged over views; a random one, drawn once per clip,
             # keeps validation alike to training, where windows differ in their place in the clip.
             views=self.views if labelled and split != "train" else None,
             repeats=self.repeats if split == "train" else 1,
             targets=self._targets(self.table.iloc[rows]) if labelled else None,
-            cache=ClipCache(self.cache_dir, frame_size) if self.cache_dir else None,
-            **self.clip_options,
+            cache=cache,
         )
 
     def _targets(self, rows: pd.DataFrame) -> npt.NDArray[Any] | None:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from hicmae.data.corpora.voxceleb2 import VoxCeleb2
 from hicmae.data.datamodules.corpus import CorpusDataModule
-from hicmae.data.dataset import AudioAlignment
+from hicmae.data.options import AudioAlignment
 from hicmae.errors import ConfigError
 from hicmae.media import Region
 

@@ -476,7 +476,7 @@ class TestHelp:
     def test_help_comes_without_the_libraries_of_training(self, command):
         program = (
             "import atexit, sys; from hicmae.cli import main; "
-            "large = ('torch', 'lightning', 'pandas', 'matplotlib', 'gradio'); "
+            "large = ('torch', 'lightning', 'pandas', 'pydantic', 'matplotlib', 'gradio'); "
             "atexit.register(lambda: print([name for name in large if name in sys.modules])); "
             f"main({command.split()} + ['--help'])"
         )

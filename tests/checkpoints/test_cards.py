@@ -11,9 +11,9 @@ from tiny import ARCHITECTURE, tiny_architecture
 from hicmae.checkpoints import load_recognition_model
 from hicmae.checkpoints.card import model_card
 from hicmae.checkpoints.commands import main
-from hicmae.checkpoints.description import ModelDescription
 from hicmae.errors import CheckpointError
 from hicmae.models import HiCMAE, RecognitionModel
+from hicmae.weights.description import ModelDescription
 
 CLASSES = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
 SCORES = {"test/WAR": 0.75, "test/UAR": 0.7}

@@ -605,7 +605,34 @@ class TestFilesThatMeanNoGood:
         with pytest.raises(CheckpointError):
             convert(folder, tmp_path / "target")
 
+    @pytest.mark.parametrize(
+        ("description", "said"),
+        [
+            ([], "it is no table"),
+            ({}, "it is no table"),
+            ({"width": 10**9}, "width is 1000000000"),
+            ({"width": "wide"}, "architecture.width is 'wide' and not a valid integer"),
+            ({"colour": "red"}, "there is no architecture.colour"),
+            ({"width": 32}, "width is 32, but by its weights 16"),
+            (None, "trains no model to be used alone"),
+        ],
+        ids=str,
+    )
+    def test_description_in_a_checkpoint_that_lies(self, tmp_path, description, said):
+        run = convert(shared_model(tmp_path / "model"), tmp_path / "run.ckpt")
+        changed = content(run)
+        if description:
+            changed["description"]["architecture"] |= description
+        else:
+            changed["description"] = description
+        torch.save(changed, tmp_path / "changed.ckpt")
+        with pytest.raises(CheckpointError, match=r"changed\.ckpt") as caught:
+            load_recognition_model(tmp_path / "changed.ckpt")
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
     def test_options_of_a_checkpoint_that_lie(self, tmp_path):
+        """Version 0.1 wrote no description, so that its options are believed as far as they fit."""
         run = convert(shared_model(tmp_path / "model"), tmp_path / "run.ckpt")
         for name, value in (
             ("architecture", {"width": 10**9, "heads": 1}),
@@ -617,6 +644,7 @@ class TestFilesThatMeanNoGood:
             ("class_names", 3),
         ):
             changed = content(run)
+            del changed["description"]
             changed["hyper_parameters"][name] = value
             torch.save(changed, tmp_path / "changed.ckpt")
             with pytest.raises(CheckpointError, match=r"changed\.ckpt"):

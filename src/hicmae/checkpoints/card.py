@@ -10,9 +10,9 @@ from typing import Any
 from huggingface_hub import ModelCardData
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelDescription
 from hicmae.data import corpora
 from hicmae.data.corpora.base import Corpus
+from hicmae.weights.description import ModelDescription
 
 NO_LICENSE = "other"
 """What hubs call a licence that is none of those they list."""
@@ -104,7 +104,7 @@ def _front_matter(description: ModelDescription) -> str:
     learns = description.kind != "pretraining"
     data = ModelCardData(
         library_name="hicmae",
-        license=str(description.training.get("license", NO_LICENSE)),
+        license=description.training.get("license", NO_LICENSE),
         pipeline_tag="video-classification" if learns else "feature-extraction",
         tags=[
             "hicmae",
@@ -244,7 +244,7 @@ def _training(description: ModelDescription) -> str:
         lines.append(f"- Data: clips{table}; corpus, licence and speakers are not recorded here.")
     else:
         lines.append("- Data: not recorded in the checkpoint that this model was converted from.")
-    chosen = {n: v for n, v in data.items() if n not in {"module", "manifest"}}
+    chosen = {n: v for n, v in data.items() if n not in {"module", "corpus", "manifest"}}
     if chosen:
         lines.append(f"- Which clips: {_pairs(chosen)}.")
     if "pretrained" in facts:
@@ -262,10 +262,14 @@ def _training(description: ModelDescription) -> str:
 def _scores(description: ModelDescription) -> str:
     if description.kind == "pretraining":
         return ""
+    facts = description.training
     found = [
         (f"{name} ({words})", f"{score:.4f}")
-        for key, words in (("test", "test"), ("validation", "validation, chose the checkpoint"))
-        for name, score in description.training.get(key, {}).items()
+        for scores, words in (
+            (facts.get("test", {}), "test"),
+            (facts.get("validation", {}), "validation, chose the checkpoint"),
+        )
+        for name, score in scores.items()
     ]
     if not found:
         return "## Scores\n\nNone are recorded: measure with `hicmae test` before relying on it.\n"
@@ -293,14 +297,11 @@ def _licence(description: ModelDescription) -> str:
 
 
 def _corpus(description: ModelDescription) -> type[Corpus] | None:
-    """The corpus of the data module that a model was trained with, where it has one."""
-    module = str(description.training.get("data", {}).get("module", ""))
-    name = module.removesuffix("DataModule")
+    """The corpus that a model was trained with, where it is one of this project's."""
+    name = description.training.get("data", {}).get("corpus")
     for found in pkgutil.iter_modules(corpora.__path__):
-        for value in vars(importlib.import_module(f"{corpora.__name__}.{found.name}")).values():
-            if isinstance(value, type) and issubclass(value, Corpus) and value.__name__ == name:
-                return None if value is Corpus else value
-    return None
+        importlib.import_module(f"{corpora.__name__}.{found.name}")
+    return next((corpus for corpus in Corpus.__subclasses__() if corpus.name == name), None)
 
 
 def _listed(values: Any) -> str:

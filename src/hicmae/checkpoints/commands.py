@@ -8,9 +8,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from hicmae.checkpoints.facts import read_scores
 from hicmae.checkpoints.guessing import GivenFacts
 from hicmae.checkpoints.reading import read_model
+from hicmae.checkpoints.scores import read_scores
 from hicmae.checkpoints.writing import require_free, target_format, write_model
 from hicmae.errors import ConfigError
 from hicmae.help import HelpFormatter
@@ -58,11 +58,11 @@ def main(arguments: list[str]) -> None:
                 )
     require_free(Path(target), overwrite=overwrite)
     model = read_model(source, GivenFacts(**options))
-    training = dict(model.description.training)
-    if license is not None:
-        training["license"] = license
+    training = model.description.training.copy()
     if scores is not None:
         training["test"] = read_scores(Path(scores))
+    if license is not None:
+        training["license"] = license
     model = replace(model, description=replace(model.description, training=training))
     write_model(model, Path(target), form, overwrite=overwrite)
     count = sum(tensor.numel() for tensor in model.weights.values())

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hicmae.checkpoints.description import ModelDescription, ModelKind
 from hicmae.checkpoints.shapes import ShapeFacts
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import SIZES, Activation, Architecture, FusionOrder
+from hicmae.weights.description import ModelDescription, ModelKind
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from hicmae.checkpoints.description import CONFIG, ModelDescription
+from hicmae.checkpoints import version_0_1
 from hicmae.checkpoints.shapes import check_match
 from hicmae.errors import CheckpointError
 from hicmae.models import RecognitionModel
+from hicmae.weights.description import CONFIG, DESCRIPTION, ModelDescription
 from hicmae.weights.reading import (
     WEIGHTS,
     is_safetensors,
@@ -79,8 +81,28 @@ def described_weights(
                 f"{path} does not say what model it is of: turn it into a folder that does with "
                 f"`hicmae convert {path} FOLDER`."
             )
-        description = ModelDescription.of_run(content, path)
-    return description, our_weights(content, path)
+        description = describe_run(content, path)
+    return version_0_1.with_corpus(description), our_weights(content, path)
+
+
+def describe_run(checkpoint: Mapping[str, Any], path: Path) -> ModelDescription:
+    """The description that a Lightning checkpoint holds of its model.
+
+    Args:
+        checkpoint: Content of the file.
+        path: Where it is from, for messages.
+
+    Raises:
+        CheckpointError: The checkpoint is of another program, or its model has no description.
+    """
+    if DESCRIPTION not in checkpoint:
+        return version_0_1.describe_run(checkpoint, path)
+    if checkpoint[DESCRIPTION] is None:
+        raise CheckpointError(
+            f"{path} is of a task that trains no model to be used alone, such as a probe by "
+            "neighbours: give a checkpoint of classification, regression or pre-training."
+        )
+    return ModelDescription.from_plain(checkpoint[DESCRIPTION], path)
 
 
 def describes_itself(path: Path, content: Any) -> bool:

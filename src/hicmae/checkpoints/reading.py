@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelDescription
-from hicmae.checkpoints.facts import scores_of_run
 from hicmae.checkpoints.guessing import GivenFacts, describe
 from hicmae.checkpoints.models import described_weights, describes_itself
+from hicmae.checkpoints.scores import scores_of_run
 from hicmae.checkpoints.shapes import check_match, shape_facts
 from hicmae.errors import ConfigError
+from hicmae.weights.description import ModelDescription, TrainingFacts
 from hicmae.weights.reading import (
     flat_embeddings,
     is_safetensors,
@@ -65,13 +65,15 @@ def read_model(source: Path, given: GivenFacts | None = None) -> Model:
                 f"{source} does: leave it out."
             )
         description, weights = described_weights(source, content)
-        facts = {**description.training, **(scores_of_run(source, content) if content else {})}
+        facts = description.training.copy()
+        if content:
+            facts.update(scores_of_run(source, content))
     else:
         content = content if torch_file else read_safetensors(source)
         unflattened = ours_by_name(raw_weights(content, source), source)
         description = describe(shape_facts(unflattened, source), given, source)
         weights = flat_embeddings(unflattened)
-        facts = {"source": source.name}
+        facts = TrainingFacts(source=source.name)
         if torch_file and isinstance(content.get("epoch"), int):
             facts["epochs"] = content["epoch"] + 1  # the public implementation counts from 0
     description = replace(description, training=facts)

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelDescription
 from hicmae.errors import CheckpointError
 from hicmae.models import HiCMAE, Modality, RecognitionModel
+from hicmae.weights.description import ModelDescription
 
 # Pre-training knows neither a head nor weights of layers.
 OF_RECOGNITION_ALONE = ("head.", "head_norm.", "video_layer_weights", "audio_layer_weights")

@@ -11,9 +11,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hicmae.checkpoints.card import model_card
-from hicmae.checkpoints.description import CONFIG, ModelDescription
 from hicmae.errors import CheckpointError
 from hicmae.files import whole_file
+from hicmae.weights.description import CONFIG, ModelDescription
 from hicmae.weights.reading import WEIGHTS
 
 CARD = "README.md"

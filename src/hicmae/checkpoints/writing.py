@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 import torch
 
-from hicmae.checkpoints.description import ModelKind
-from hicmae.checkpoints.facts import KEPT
 from hicmae.checkpoints.reading import Model
 from hicmae.checkpoints.sharing import write_folder
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.files import whole_file
+from hicmae.weights.description import DESCRIPTION, ModelKind
 from hicmae.weights.names import their_name
 from hicmae.weights.reading import is_safetensors
 
@@ -150,9 +149,7 @@ def lightning_content(model: Model) -> dict[str, Any]:
         "state_dict": {f"model.{name}": tensor for name, tensor in model.weights.items()},
         "hparams_name": "kwargs",
         "hyper_parameters": options,
-        "datamodule_hparams_name": "kwargs",
-        "datamodule_hyper_parameters": asdict(description.inputs),
-        KEPT: dict(facts),
+        DESCRIPTION: description.as_plain(),
     }
 
 

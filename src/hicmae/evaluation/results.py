@@ -17,13 +17,13 @@ from hicmae.evaluation.scores import read_run_predictions, scores_of
 from hicmae.evaluation.setup import (
     UNKNOWN_SELECTION,
     Config,
-    LabelKind,
     RunSetup,
     modality_label,
     model_label,
     selection_of_config,
     start_label,
 )
+from hicmae.tasks.recognition import LabelKind
 
 SETUP_FILE = "crossval.json"
 FOLD_FILE = "fold.json"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from hicmae.errors import DataError
-from hicmae.evaluation.setup import LabelKind
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
+from hicmae.tasks.recognition import LabelKind
 
 _TEXT_COLUMNS = ("id", "group", "target", "prediction")
 # Where clips are judged in groups, their predictions come first.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from hicmae import tasks
 from hicmae.data.splits import Splits
 from hicmae.evaluation.published import AUDIO_VIDEO, PublishedCorpus, published_corpora
+from hicmae.tasks.recognition import LabelKind, RecognitionTask
 
-LabelKind = Literal["classification", "regression"]
 Config = dict[str, Any]
 
 # How the tested checkpoint was chosen. The names stand in every table and picture.
@@ -30,7 +31,7 @@ _PUBLISHED_OPTIONS = {
     "freeze": "none",
 }
 # Of many changes, the ones that tell most stand for all.
-_TELLING = ("width", "depth", *_PUBLISHED_OPTIONS, "nearest")
+_TELLING = ("width", "depth", *_PUBLISHED_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,18 @@ def model_label(config: Config) -> str:
         for name, published in _PUBLISHED_OPTIONS.items()
         if options.get(name, published) != published
     }
-    if "Neighbour" in str(config["model"]["class_path"]):
-        changes["nearest"] = "neighbours"
-    if not changes:
+    probe = _probe(str(config["model"]["class_path"]))
+    if not changes and not probe:
         return _SIZES[size]
-    shown = {name: changes[name] for name in _TELLING if name in changes}
-    differences = ", ".join(f"{name} {value}" for name, value in shown.items())
+    shown = [f"{name} {changes[name]}" for name in _TELLING if name in changes]
+    differences = ", ".join([*shown, *([probe] if probe else [])])
     return f"{_SIZES[size]} changed: {differences or ', '.join(changes)}"
+
+
+def _probe(class_path: str) -> str | None:
+    """What judges the features in place of a head; a task of one's own is taken to have a head."""
+    task = vars(tasks).get(class_path.rpartition(".")[2])
+    return task.probe if isinstance(task, type) and issubclass(task, RecognitionTask) else None
 
 
 def modality_label(config: Config) -> str:

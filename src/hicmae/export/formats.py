@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 from torch.export import Dim, ExportedProgram
 
-from hicmae.checkpoints.description import CONFIG
 from hicmae.errors import ConfigError
 from hicmae.export.graph import ClipModel, Tensors
+from hicmae.weights.description import CONFIG
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 Runner = Callable[[Tensors], Arrays]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelDescription
 from hicmae.data.preprocessing import BatchPreprocessor, channels_first
 from hicmae.models import RecognitionModel
+from hicmae.weights.description import ModelDescription
 
 Tensors = dict[str, Tensor]
 

@@ -23,11 +23,11 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from hicmae.checkpoints.description import CONFIG, ModelDescription
 from hicmae.checkpoints.models import load_recognition_model
 from hicmae.checkpoints.sharing import write_folder
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import RecognitionModel
+from hicmae.weights.description import CONFIG, ModelDescription, TrainingFacts
 from hicmae.weights.reading import WEIGHTS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -130,8 +130,8 @@ class HubModel(ModelHubMixin, ABC):
         """
         description = self.description
         if license is not None:
-            training = {**description.training, "license": license}
-            description = replace(description, training=training)
+            facts: TrainingFacts = {**description.training, "license": license}
+            description = replace(description, training=facts)
         weights = self.model.state_dict()
         if description.kind == "pretraining":
             weights = {name: t for name, t in weights.items() if "_encoder." in name}

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelDescription, ModelKind
 from hicmae.choices import Faces, Use
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
@@ -37,6 +36,7 @@ from hicmae.media.recording import (
     Recording,
 )
 from hicmae.models import RecognitionModel
+from hicmae.weights.description import ModelDescription, ModelKind
 
 Clip = str | Path | Recording
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces

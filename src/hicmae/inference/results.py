@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hicmae.checkpoints.description import ModelKind
+from hicmae.weights.description import ModelKind
 
 Floats = npt.NDArray[np.float32]
 

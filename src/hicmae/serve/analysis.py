@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelKind
 from hicmae.choices import Use
 from hicmae.errors import DataError
 from hicmae.faces.people import Progress
@@ -21,6 +20,7 @@ from hicmae.inference.windows import InputWindow
 from hicmae.media.normalisation import denormalised
 from hicmae.media.recording import FileRecording
 from hicmae.models.attention import attention_rollout
+from hicmae.weights.description import ModelKind
 
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces
 

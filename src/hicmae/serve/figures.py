@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import matplotlib as mpl
@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from hicmae.checkpoints.description import ModelDescription
 from hicmae.choices import Use
 from hicmae.inference.results import Floats
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
+from hicmae.weights.description import ModelDescription
 
 COLOURS = (
     "#4e79a7",
@@ -341,14 +341,12 @@ def about_html(description: ModelDescription) -> str:
 
 
 def _learned_from(description: ModelDescription) -> str:
-    data = description.training.get("data")
-    data = data if isinstance(data, Mapping) else {}
-    corpus = str(data.get("module", "")).removesuffix("DataModule")
-    if corpus == "Manifest":
+    data = description.training.get("data", {})
+    if "corpus" in data:
+        where = f"clips of {data['corpus']}"
+    elif "manifest" in data:
         label = f", by their label “{data['label']}”" if "label" in data else ""
-        where = f"the clips of {data.get('manifest', 'a table')}{label}"
-    elif corpus:
-        where = f"clips of {corpus}"
+        where = f"the clips of {data['manifest']}{label}"
     else:
         return "Its file does not say which clips it learned from."
     return f"It learned from {escape(where)}."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.distributed as dist
@@ -15,10 +16,18 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import Architecture
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
 from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
+from hicmae.tasks.training_data import (
+    DescribedData,
+    clips_per_batch,
+    data_of,
+    scheduled_data,
+)
+from hicmae.weights.description import DESCRIPTION, ModelDescription, TrainingFacts, plain
 from hicmae.weights.reading import load_pretrained
 
 Batch = dict[str, Any]
@@ -48,8 +57,15 @@ class AudioVisualTask(LightningModule, ABC):
             minutes.
 
     A loss that is not finite stops the run on all processes, before it reaches the weights.
+
+    Attributes:
+        described_options: Options that the description of the model holds by itself, or that say
+            nothing of its training.
     """
 
+    described_options: ClassVar[frozenset[str]] = frozenset(
+        {"activation_checkpointing", "compile", "pretrained"}
+    )
     model: nn.Module
     architecture: Architecture
 
@@ -118,11 +134,44 @@ class AudioVisualTask(LightningModule, ABC):
             rank_zero_info(f"Start from {self.pretrained}: {report}.")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps what `load_from_checkpoint` could not give back to the task out of the file."""
+        """Describes the model; leaves out what `load_from_checkpoint` could not give back."""
+        options = checkpoint.get("hyper_parameters", {})
         # The command line offers the names of the data's outputs to every task.
         for name in ("class_names", "target_names"):
             if not hasattr(self, name):
-                checkpoint.get("hyper_parameters", {}).pop(name, None)
+                options.pop(name, None)
+        data = data_of(self.trainer)
+        inputs = InputSettings(frame_size=self.architecture.image_size)
+        training = self._training_facts(options)
+        if isinstance(data, DescribedData):
+            inputs = data.describe_inputs()
+            training["data"] = plain(data.describe_training())
+        training["epochs"] = checkpoint["epoch"] + 1  # they are counted from 0
+        training["steps"] = checkpoint["global_step"]
+        description = self.describe(inputs, training)
+        checkpoint[DESCRIPTION] = None if description is None else description.as_plain()
+
+    def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
+        """What a checkpoint says of the model; None where none is trained to be used alone.
+
+        Args:
+            inputs: How clips become its input.
+            training: What is known of its training.
+        """
+        return None
+
+    def _training_facts(self, options: Mapping[str, Any]) -> TrainingFacts:
+        facts: TrainingFacts = {"task": type(self).__name__}
+        chosen = {
+            name: plain(value)
+            for name, value in options.items()
+            if name not in self.described_options and name[:1] != "_" and value is not None
+        }
+        if chosen:
+            facts["options"] = chosen
+        if self.pretrained:
+            facts["pretrained"] = plain(self.pretrained)
+        return facts
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seeds the step."""
@@ -185,7 +234,7 @@ class AudioVisualTask(LightningModule, ABC):
         steps_per_epoch, total_steps = self._optimiser_steps()
         rate = LearningRate(
             self.learning_rate,
-            clips_per_batch=self._clips_per_batch(),
+            clips_per_batch=clips_per_batch(scheduled_data(self.trainer)),
             processes=self.trainer.world_size,
             accumulated=self.trainer.accumulate_grad_batches,
         )
@@ -228,12 +277,6 @@ class AudioVisualTask(LightningModule, ABC):
             fused=fused,
         )
 
-    def _clips_per_batch(self) -> int:
-        """Clips that one process trains on in one batch, each counted as often as it is shown."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        repeats: int = getattr(data, "repeats", 1)  # a data module of one's own may have none
-        return data.batch_size * repeats
-
     def _optimiser_steps(self) -> tuple[int, int]:
         """Optimiser steps of an epoch and of the run.
 
@@ -241,8 +284,7 @@ class AudioVisualTask(LightningModule, ABC):
         training loader early, which drops the state of a resumed one.
         """
         trainer = self.trainer
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        batches = data.steps_per_epoch(trainer.world_size)
+        batches = scheduled_data(trainer).steps_per_epoch(trainer.world_size)
         limit = trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         steps_per_epoch = max(math.ceil(batches / trainer.accumulate_grad_batches), 1)

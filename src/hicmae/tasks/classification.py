@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -12,7 +12,7 @@ from hicmae.data.mixing import MixedTarget
 from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics
-from hicmae.tasks.recognition import RecognitionTask, as_floats, require_targets
+from hicmae.tasks.recognition import LabelKind, RecognitionTask, as_floats, require_targets
 
 
 class ClassificationTask(RecognitionTask[ClassificationMetrics]):
@@ -31,6 +31,8 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
             comes to the same.
         **recognition: See `RecognitionTask` and `AudioVisualTask`.
     """
+
+    kind: ClassVar[LabelKind | None] = "classification"
 
     def __init__(
         self, class_names: list[str], *, label_smoothing: float = 0.0, **recognition: Any

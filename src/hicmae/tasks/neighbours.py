@@ -114,6 +114,9 @@ class NearestNeighbourTask(ClassificationTask):
         ConfigError: There are no labels, or options do not fit together.
     """
 
+    kind = None
+    probe = "nearest neighbours"
+
     def __init__(
         self,
         class_names: list[str],

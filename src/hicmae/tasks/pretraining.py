@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from hicmae.data.options import InputSettings
 from hicmae.models import FusionOrder, HiCMAE, Mask, PretrainingOutput, Size, named_changes
 from hicmae.objectives.contrast import contrastive_loss, retrieval_at_1
 from hicmae.objectives.masking import random_mask, tube_mask
@@ -16,6 +17,7 @@ from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, 
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.figures import log_figure, reconstruction_figure
 from hicmae.tasks.parallel import clips_of_processes
+from hicmae.weights.description import ModelDescription, TrainingFacts
 
 Negatives = Literal["global", "local"]
 
@@ -54,6 +56,16 @@ class PretrainingTask(AudioVisualTask):
             first validation and the last; 0 for none.
         **optimisation: See `AudioVisualTask`.
     """
+
+    described_options = AudioVisualTask.described_options | {
+        "architecture",
+        "contrast_layers",
+        "figure_every_n_epochs",
+        "fusion_depth",
+        "fusion_order",
+        "size",
+        "skip_layers",
+    }
 
     def __init__(
         self,
@@ -100,6 +112,12 @@ class PretrainingTask(AudioVisualTask):
         self._figure_batch: (
             tuple[tuple[Tensor, Tensor], tuple[Mask, Mask], PretrainingOutput] | None
         ) = None
+
+    def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription:
+        """A model without outputs."""
+        return ModelDescription(
+            "pretraining", (), self.architecture, inputs=inputs, training=training
+        )
 
     def example_forward(self) -> None:
         """Runs the model on one blank clip under masks."""

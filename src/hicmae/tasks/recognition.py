@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import pandas as pd
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError
 from hicmae.models import FusionOrder, Modality, RecognitionModel, Size, named_changes
 from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
+from hicmae.weights.description import ModelDescription, TrainingFacts
 
 Metrics = TypeVar("Metrics", bound=ClassificationMetrics | RegressionMetrics)
+
+LabelKind = Literal["classification", "regression"]
 
 NO_LABELS = (
     "The data has no labels to train or test on: name a label column with --data.label, or target "
@@ -51,9 +55,27 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             drawn, which is the yardstick of such a probe.
         **optimisation: See `AudioVisualTask`.
 
+    Attributes:
+        kind: What a model with a head is for, classification or regression; None without one.
+        probe: What judges the features in place of a trained head, in words; None with a head.
+
     Raises:
         ConfigError: There are no labels, or options do not fit together.
     """
+
+    described_options = AudioVisualTask.described_options | {
+        "activation",
+        "architecture",
+        "class_names",
+        "feature_fusion",
+        "fusion_depth",
+        "fusion_order",
+        "modality",
+        "size",
+        "target_names",
+    }
+    kind: ClassVar[LabelKind | None] = None
+    probe: ClassVar[str | None] = None
 
     model: RecognitionModel
     validation_metrics: Metrics
@@ -96,6 +118,20 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             self.model.freeze_encoders()
         self._rows: list[dict[str, Any]] = []
         self._grouped = GroupedOutputs()
+
+    def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
+        """A model with a head; None where there is none to be used."""
+        if self.kind is None:
+            return None
+        return ModelDescription(
+            kind=self.kind,
+            outputs=tuple(map(str, self.outputs)),
+            architecture=self.architecture,
+            modality=self.model.modality,
+            feature_fusion=self.model.feature_fusion,
+            inputs=inputs,
+            training=training,
+        )
 
     def example_forward(self) -> None:
         """Runs the model on one blank clip."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
+from hicmae.data.options import InputSettings
 from hicmae.models import ACTIVATIONS, Activation
 from hicmae.objectives.regression import REGRESSION_LOSSES, RegressionLoss
 from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.metrics import RegressionMetrics
 from hicmae.tasks.recognition import RecognitionTask, as_floats, require_targets
+from hicmae.weights.description import ModelDescription, TrainingFacts
 
 
 class RegressionTask(RecognitionTask[RegressionMetrics]):
@@ -28,6 +31,8 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
         **recognition: See `RecognitionTask` and `AudioVisualTask`.
     """
 
+    kind = "regression"
+
     def __init__(
         self,
         target_names: list[str],
@@ -40,9 +45,15 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
         self.save_hyperparameters()
         self.target_names = list(target_names)
         self.criterion = REGRESSION_LOSSES[loss]
+        self.activation_name = activation
         self.activation = ACTIVATIONS[activation]()
         self.validation_metrics = RegressionMetrics(len(target_names))
         self.test_metrics = RegressionMetrics(len(target_names))
+
+    def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
+        """A model with a head and what its outputs go through."""
+        described = super().describe(inputs, training)
+        return described and replace(described, activation=self.activation_name)
 
     def forward(self, batch: Batch) -> Tensor:
         """Values of the targets, averaged over views (B, K)."""

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from hicmae.checkpoints.description import ModelDescription
 from hicmae.checkpoints.models import described_weights
 from hicmae.data.dataset import ClipDataset, collate
 from hicmae.data.folder import list_folder
@@ -23,7 +22,7 @@ from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.models import HiCMAE
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.tasks.figures import reconstruction_figure
-from hicmae.weights.reading import is_safetensors, our_weights, read_torch
+from hicmae.weights.reading import is_safetensors, read_torch
 
 _VIEWS = 3  # at the start, in the middle, at the end of a clip
 _TABLES = (".csv", ".tsv", ".parquet")
@@ -58,26 +57,23 @@ def load_pretrained_model(path: str | Path) -> Pretrained:
     """Reads a pre-trained model with its decoders.
 
     Args:
-        path: A Lightning checkpoint of `PretrainingTask`, or the folder of a shared model. The
-            latter does not say how it was masked; the published ratios, 0.9 of the frames and 0.8
-            of the spectrogram, and frame differences are taken (paper section 4.2).
+        path: A Lightning checkpoint of `PretrainingTask`, or the folder of a shared model. Where
+            it does not say how it was masked, the published ratios, 0.9 of the frames and 0.8 of
+            the spectrogram, and frame differences are taken (paper section 4.2).
 
     Raises:
         CheckpointError: It is no pre-trained model, or its decoders are not in the file.
     """
     path = Path(path).expanduser()
-    task: dict[str, Any] = {}
     data: dict[str, Any] = {}
-    if path.is_dir() or is_safetensors(path):
-        description, weights = described_weights(path)
-    else:
+    content = None
+    if not path.is_dir() and not is_safetensors(path):
         content = read_torch(path)
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} is no checkpoint of a run: give one of pre-training.")
-        description = ModelDescription.of_run(content, path)
-        weights = our_weights(content, path)
-        task = content["hyper_parameters"]
         data = content.get("datamodule_hyper_parameters") or {}
+    description, weights = described_weights(path, content)
+    task = description.training.get("options", {})
     if description.kind != "pretraining":
         raise CheckpointError(
             f"{path} is a model of {description.kind}, which has no decoders: give a checkpoint of "

@@ -19,6 +19,8 @@ class AVCAffeDataModule(CorpusDataModule):
         **kwargs: Options of `CorpusDataModule`.
     """
 
+    telling_options = (*CorpusDataModule.telling_options, "target")
+
     def __init__(
         self,
         root: str,

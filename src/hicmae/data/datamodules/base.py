@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from hicmae.data.cache import ClipCache
 from hicmae.data.corpora.base import ExpectedCounts
 from hicmae.data.dataset import ClipDataset, ClipSampler, collate, collate_repeats
 from hicmae.data.manifest import check_files, check_manifest, row_name
-from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, Pixels
+from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, InputSettings, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.errors import ConfigError, DataError
@@ -100,8 +100,11 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             jump is read one shard after another; null shuffles all.
 
     Attributes:
+        telling_options: Options that say which clips are learned from.
         skipped_clips: Message of every clip skipped so far in this process, by id.
     """
+
+    telling_options: ClassVar[tuple[str, ...]] = ("fold", "train_fraction", "val_split", "views")
 
     def __init__(
         self,
@@ -268,6 +271,17 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             strata=None if column is None else self.table[column].to_numpy(dtype=str),
             seed=self.seed,
         )
+
+    def describe_inputs(self) -> InputSettings:
+        """How clips become the input of a model that learns from them."""
+        read = self.clip_options
+        return InputSettings(read.stride, read.frame_size, self.preprocessor.crop_pct)
+
+    def describe_training(self) -> dict[str, Any]:
+        """Which clips are learned from, in plain values by name, for a model's description."""
+        options = {name: self.hparams.get(name) for name in self.telling_options}
+        told = {name: value for name, value in options.items() if value is not None}
+        return {**told, "module": type(self).__name__}
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
         """Training batches of one process in one epoch, known before any loader exists.

@@ -78,6 +78,11 @@ class CorpusDataModule(AudioVisualDataModule):
         """Whether the published folds let a person be in training and in test."""
         return self.corpus.subjects_may_repeat
 
+    def describe_training(self) -> dict[str, Any]:
+        """Which clips are learned from, with the names of the corpus and of a table of it."""
+        told = {**super().describe_training(), "corpus": self.corpus.name}
+        return told if self.manifest is None else {**told, "manifest": self.manifest.name}
+
     @property
     def files_are_listed(self) -> bool:
         """A corpus lists the files that it finds; a saved table may be older than its files."""

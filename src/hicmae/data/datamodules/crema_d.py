@@ -16,6 +16,8 @@ class CREMADDataModule(CorpusDataModule):
         **kwargs: Options of `CorpusDataModule`.
     """
 
+    telling_options = (*CorpusDataModule.telling_options, "classes")
+
     def __init__(
         self, root: str, fold: int = 1, *, classes: Literal[6, 4] = 6, **kwargs: Any
     ) -> None:

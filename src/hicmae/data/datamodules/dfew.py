@@ -17,6 +17,8 @@ class DFEWDataModule(CorpusDataModule):
         **kwargs: Options of `CorpusDataModule`.
     """
 
+    telling_options = (*CorpusDataModule.telling_options, "pictures")
+
     def __init__(
         self,
         root: str,

@@ -19,6 +19,8 @@ class IEMOCAPDataModule(CorpusDataModule):
         **kwargs: Options of `CorpusDataModule`.
     """
 
+    telling_options = (*CorpusDataModule.telling_options, "classes", "left_actor")
+
     def __init__(
         self,
         root: str,

@@ -18,6 +18,8 @@ class MAFWDataModule(CorpusDataModule):
         **kwargs: Options of `CorpusDataModule`.
     """
 
+    telling_options = (*CorpusDataModule.telling_options, "classes", "pictures")
+
     def __init__(
         self,
         root: str,

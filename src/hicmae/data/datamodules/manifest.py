@@ -28,6 +28,8 @@ class ManifestDataModule(AudioVisualDataModule):
         **kwargs: Options of `AudioVisualDataModule`.
     """
 
+    telling_options = (*AudioVisualDataModule.telling_options, "label", "targets", "classes")
+
     def __init__(
         self,
         manifest: str,
@@ -76,6 +78,10 @@ class ManifestDataModule(AudioVisualDataModule):
     def label_column(self) -> str | None:
         """The given column."""
         return self.label
+
+    def describe_training(self) -> dict[str, Any]:
+        """Which clips are learned from, with the name of the table."""
+        return {**super().describe_training(), "manifest": self.manifest.name}
 
     def build_table(self) -> pd.DataFrame:
         """Reads the CSV file; a column that an option names must be there."""

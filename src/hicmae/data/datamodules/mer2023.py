@@ -17,6 +17,8 @@ class MER2023DataModule(CorpusDataModule):
         **kwargs: Options of `CorpusDataModule`.
     """
 
+    telling_options = (*CorpusDataModule.telling_options, "test_set")
+
     def __init__(
         self,
         root: str,

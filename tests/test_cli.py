@@ -414,6 +414,30 @@ class TestShippedConfigs:
         assert (1, shape.audio_frames, shape.mel_bins) == prepare.spectrogram_shape
         assert shape.num_frames == built.datamodule.clip_options.num_frames
 
+    def test_changes_of_the_architecture_add_up(self, monkeypatch, tmp_path):
+        """Stacked configs and the command line each change what they name; null takes all back."""
+        monkeypatch.setattr(HicmaeCLI, "_run_subcommand", lambda self, command: None)
+        for name, text in (
+            ("width", "{width: 96, heads: 3}"),
+            ("depth", "{depth: 2, skip_layers: [1], contrast_layers: [2]}"),
+            ("nothing", "null"),
+        ):
+            (tmp_path / f"{name}.yaml").write_text(
+                f"model: {{init_args: {{architecture: {text}}}}}\n"
+            )
+
+        def built(*options):
+            root = f"--trainer.default_root_dir={tmp_path}"
+            command = ["fit", "--config=pretrain.yaml", "--config=trainer/cpu.yaml", root]
+            return run([*command, "--model.size=tiny", *options]).model
+
+        task = built("--config=width.yaml", "--config=depth.yaml", "--model.architecture.heads=6")
+        shape = task.architecture
+        assert (shape.width, shape.heads, shape.depth, shape.skip_layers) == (96, 6, 2, (1,))
+        assert task.hparams["architecture"]["width"] == 96
+        shape = built("--config=width.yaml", "--config=nothing.yaml").architecture
+        assert (shape.width, shape.depth) == (256, 10)
+
     def test_a_schedule_without_an_optimiser_is_refused(self, capsys):
         scheduler = "--lr_scheduler=torch.optim.lr_scheduler.ExponentialLR"
         with pytest.raises(SystemExit, match="2"):
@@ -513,6 +537,8 @@ class TestHelp:
         text = helped(capsys, "fit", f"--model.help=hicmae.tasks.{task}")
         assert said in text
         assert "Factor of the learning rate from one layer to the one below" in text
+        assert "--model.architecture.width" in text
+        assert "Width of the encoders' tokens" in text
 
     @pytest.mark.parametrize(
         ("module", "said"),

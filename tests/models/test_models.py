@@ -6,7 +6,7 @@ from tiny import tiny_architecture
 from torch import nn
 
 from hicmae.errors import ConfigError
-from hicmae.models import SIZES, Architecture, HiCMAE, RecognitionModel
+from hicmae.models import SIZES, Architecture, ArchitectureChanges, HiCMAE, RecognitionModel
 from hicmae.models.encoders import FusionEncoder, audio_encoder, video_encoder
 from hicmae.models.layers import (
     CrossAttention,
@@ -102,6 +102,17 @@ class TestArchitectureErrors:
     def test_unknown_size_lists_the_sizes(self):
         with pytest.raises(ConfigError, match="'huge': choose tiny, small, base"):
             Architecture.of_size("huge")
+
+    def test_changes_know_every_field_and_leave_the_rest(self):
+        names = [field.name for field in dataclasses.fields(Architecture)]
+        assert [field.name for field in dataclasses.fields(ArchitectureChanges)] == names
+        assert Architecture.of_size("tiny", ArchitectureChanges()) == SIZES["tiny"]
+        changes = ArchitectureChanges(depth=3, skip_layers=(3,), fusion_depth=1)
+        shape = Architecture.of_size("tiny", changes, fusion_depth=0, heads=None)
+        assert shape == dataclasses.replace(
+            SIZES["tiny"], depth=3, skip_layers=(3,), fusion_depth=0
+        )
+        assert Architecture.of_size("tiny", dataclasses.asdict(changes), fusion_depth=0) == shape
 
     def test_unknown_field_lists_the_fields(self):
         with pytest.raises(ConfigError, match=r"no field 'widht'.*width"):

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from hicmae.checkpoints import InputSettings, load_recognition_model
 from hicmae.data.datamodules import IEMOCAPDataModule, MAFWDataModule, ManifestDataModule
 from hicmae.errors import CheckpointError, ConfigError
+from hicmae.models import ArchitectureChanges
 from hicmae.tasks import ClassificationTask, NearestNeighbourTask, PretrainingTask, RegressionTask
 
 TASKS = {
@@ -107,6 +108,17 @@ def test_a_checkpoint_describes_its_model_by_itself(kind, corpus, tmp_path):
     for name, tensor in model.state_dict().items():
         if name in task.model.state_dict():
             assert torch.equal(tensor, task.model.state_dict()[name])
+
+
+def test_changes_given_as_a_class_are_kept_as_plain_values(corpus, tmp_path):
+    fields = {n: tuple(v) if isinstance(v, list) else v for n, v in ARCHITECTURE.items()}
+    task = ClassificationTask(
+        ["anger", "calm", "joy"], learning_rate=0.01, architecture=ArchitectureChanges(**fields)
+    )
+    checkpoint = trained(task, clips(corpus, label="emotion"), tmp_path / "run.ckpt")
+    assert checkpoint["hyper_parameters"]["architecture"]["width"] == ARCHITECTURE["width"]
+    again = ClassificationTask.load_from_checkpoint(tmp_path / "run.ckpt", weights_only=True)
+    assert again.architecture == tiny_architecture()
 
 
 def test_a_path_of_the_machine_is_not_told(corpus, tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 
 from hicmae.data.options import InputSettings
 from hicmae.errors import CheckpointError, HicmaeError
-from hicmae.models import Architecture, named_changes
+from hicmae.models import Architecture
 from hicmae.weights.description import (
     FORMAT,
     ModelDescription,
@@ -120,14 +120,17 @@ def _content(task: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> dict[str
     classes, targets = task.get("class_names"), task.get("target_names")
     kind: ModelKind = "classification" if classes else "regression" if targets else "pretraining"
     named = ("skip_layers", "contrast_layers", "fusion_depth", "fusion_order")
-    changes = named_changes(task.get("architecture"), **{name: task.get(name) for name in named})
+    changes = {name: task.get(name) for name in named}
+    architecture = Architecture.of_size(
+        task.get("size", "base"), task.get("architecture"), **changes
+    )
     described = ("modality", "feature_fusion", "activation")
     data = checkpoint.get("datamodule_hyper_parameters") or {}
     return {
         "format": FORMAT,
         "kind": kind,
         "outputs": [str(name) for name in classes or targets or ()],
-        "architecture": asdict(Architecture.of_size(task.get("size", "base"), **changes)),
+        "architecture": asdict(architecture),
         **{name: task[name] for name in described if name in task},
         "inputs": {
             item.name: data[item.name] for item in fields(InputSettings) if item.name in data

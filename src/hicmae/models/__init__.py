@@ -9,13 +9,22 @@ from hicmae.models.recognition import (
     Modality,
     RecognitionModel,
 )
-from hicmae.models.sizes import SIZES, Architecture, FusionOrder, Size, named_changes
+from hicmae.models.sizes import (
+    SIZES,
+    UNCHANGED,
+    Architecture,
+    ArchitectureChanges,
+    FusionOrder,
+    Size,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "SIZES",
+    "UNCHANGED",
     "Activation",
     "Architecture",
+    "ArchitectureChanges",
     "Features",
     "FusionOrder",
     "HiCMAE",
@@ -24,5 +33,4 @@ __all__ = [
     "PretrainingOutput",
     "RecognitionModel",
     "Size",
-    "named_changes",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from hicmae.errors import ConfigError
@@ -121,40 +122,85 @@ class Architecture:
             )
 
     @classmethod
-    def of_size(cls, size: Size, **changes: Any) -> Architecture:
+    def of_size(
+        cls,
+        size: Size,
+        changes: ArchitectureChanges | Mapping[str, Any] | None = None,
+        **fields_changed: Any,
+    ) -> Architecture:
         """The published architecture of a size, with single fields changed.
 
         Args:
             size: "tiny", "small" or "base".
-            **changes: Fields that differ from the published ones.
+            changes: Fields that differ; a mapping is what checkpoints keep of them.
+            **fields_changed: The same by name, which come first. None leaves a field as it is.
 
         Raises:
             ConfigError: The size or a field is unknown, or the fields do not fit together.
         """
         if size not in SIZES:
             raise ConfigError(f"There is no model size '{size}': choose {', '.join(SIZES)}.")
+        given = asdict(changes) if isinstance(changes, ArchitectureChanges) else dict(changes or {})
+        given |= {name: value for name, value in fields_changed.items() if value is not None}
         known = {field.name for field in fields(cls)}
-        unknown = sorted(set(changes) - known)
+        unknown = sorted(set(given) - known)
         if unknown:
             raise ConfigError(
                 f"The architecture has no field '{unknown[0]}': choose {', '.join(sorted(known))}."
             )
+        given = {name: value for name, value in given.items() if value is not None}
         for option in ("skip_layers", "contrast_layers"):
-            if option in changes:
-                changes[option] = tuple(changes[option])
-        return replace(SIZES[size], **changes)
+            if option in given:
+                given[option] = tuple(given[option])
+        return replace(SIZES[size], **given)
 
 
-def named_changes(changes: dict[str, Any] | None, **named: Any) -> dict[str, Any]:
-    """Fields of an architecture to change, of which some have an option of their own.
+@dataclass(frozen=True)  # the parser of the command line asks a default for its __dict__
+class ArchitectureChanges:
+    """Fields of an architecture that differ from those of the named size.
 
-    Configs that are stacked replace a whole dictionary, whereas options of their own pass through.
+    None leaves a field as the size has it. See `Architecture` for what they mean.
 
-    Args:
-        changes: Fields by name.
-        **named: Fields that come before those in `changes`; None leaves a field as it is.
+    Attributes:
+        width: Width of the encoders' tokens.
+        heads: Attention heads of encoders and fusion encoder; must divide width.
+        depth: Layers of each modality's encoder.
+        fusion_depth: Layers of the fusion encoder; with 0 only its norms are left.
+        fusion_order: What comes first in a layer of the fusion encoder.
+        mlp_ratio: Hidden width of every MLP in units of its block's width.
+        decoder_width: Width of the decoders' tokens.
+        decoder_heads: Attention heads of the decoders; must divide decoder_width.
+        decoder_depth: Layers of each decoder; more than skip_layers.
+        skip_layers: Encoder layers that feed the decoders, counted from one; -1 is the last.
+        contrast_layers: Encoder layers contrasted between the modalities, counted likewise.
+        image_size: Height and width of a frame in pixels.
+        num_frames: Frames of a clip.
+        tubelet_size: Frames of one video token.
+        patch_size: Side of a video token in pixels, and of an audio token.
+        audio_frames: Rows of the spectrogram (10 ms each).
+        mel_bins: Columns of the spectrogram.
     """
-    return (changes or {}) | {name: value for name, value in named.items() if value is not None}
+
+    width: int | None = None
+    heads: int | None = None
+    depth: int | None = None
+    fusion_depth: int | None = None
+    fusion_order: FusionOrder | None = None
+    mlp_ratio: float | None = None
+    decoder_width: int | None = None
+    decoder_heads: int | None = None
+    decoder_depth: int | None = None
+    skip_layers: tuple[int, ...] | None = None
+    contrast_layers: tuple[int, ...] | None = None
+    image_size: int | None = None
+    num_frames: int | None = None
+    tubelet_size: int | None = None
+    patch_size: int | None = None
+    audio_frames: int | None = None
+    mel_bins: int | None = None
+
+
+UNCHANGED = ArchitectureChanges()
 
 
 def _require_division(total: int, part: int, total_name: str, part_name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
-from hicmae.models import Architecture
+from hicmae.models import Architecture, ArchitectureChanges
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
 from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
 from hicmae.tasks.training_data import (
@@ -140,6 +141,8 @@ class AudioVisualTask(LightningModule, ABC):
         for name in ("class_names", "target_names"):
             if not hasattr(self, name):
                 options.pop(name, None)
+        if isinstance(options.get("architecture"), ArchitectureChanges):  # no plain value
+            options["architecture"] = asdict(options["architecture"])
         data = data_of(self.trainer)
         inputs = InputSettings(frame_size=self.architecture.image_size)
         training = self._training_facts(options)
@@ -317,8 +320,3 @@ class AudioVisualTask(LightningModule, ABC):
 def empty(batch: Batch) -> bool:
     """Whether all clips of a batch were skipped."""
     return not len(batch["id"])
-
-
-def build_architecture(size: str, changes: dict[str, Any] | None) -> Architecture:
-    """The architecture of a size, with the fields of a config changed."""
-    return Architecture.of_size(size, **(changes or {}))  # type: ignore[arg-type]

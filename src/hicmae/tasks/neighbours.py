@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hicmae.errors import ConfigError
-from hicmae.models import FusionOrder, Modality, Size
+from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Size
 from hicmae.tasks.base import Batch, empty
 from hicmae.tasks.classification import ClassificationTask
 from hicmae.tasks.recognition import require_targets
@@ -100,8 +100,7 @@ class NearestNeighbourTask(ClassificationTask):
         neighbours: Training clips that vote on a clip's class.
         temperature: A vote weighs exp(cosine similarity / temperature).
         size: Published size of the model: tiny, small or base.
-        architecture: Fields of the architecture that differ from the size's; see
-            `hicmae.models.Architecture`.
+        architecture: Fields of the architecture that differ from the size's.
         modality: What features are of: audio_visual, audio or video.
         feature_fusion: Whether features are means over all layers of an encoder; else they are the
             last layer's.
@@ -124,7 +123,7 @@ class NearestNeighbourTask(ClassificationTask):
         neighbours: int,
         temperature: float,
         size: Size = "base",
-        architecture: dict[str, Any] | None = None,
+        architecture: ArchitectureChanges = UNCHANGED,
         modality: Modality = "audio_visual",
         feature_fusion: bool = True,
         fusion_depth: int | None = None,

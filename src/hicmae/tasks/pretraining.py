@@ -10,11 +10,20 @@ from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from hicmae.data.options import InputSettings
-from hicmae.models import FusionOrder, HiCMAE, Mask, PretrainingOutput, Size, named_changes
+from hicmae.models import (
+    UNCHANGED,
+    Architecture,
+    ArchitectureChanges,
+    FusionOrder,
+    HiCMAE,
+    Mask,
+    PretrainingOutput,
+    Size,
+)
 from hicmae.objectives.contrast import contrastive_loss, retrieval_at_1
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, video_target
-from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
+from hicmae.tasks.base import AudioVisualTask, Batch, empty
 from hicmae.tasks.figures import log_figure, reconstruction_figure
 from hicmae.tasks.parallel import clips_of_processes
 from hicmae.weights.description import ModelDescription, TrainingFacts
@@ -41,8 +50,7 @@ class PretrainingTask(AudioVisualTask):
             its own process ("local"), as the public code does, whose loss thereby changes with the
             number of devices. Validation contrasts within a process' batch.
         size: Published size of the model: tiny, small or base.
-        architecture: Fields of the architecture that differ from the size's, for example
-            `{width: 192, heads: 3, depth: 6}`; see `hicmae.models.Architecture`.
+        architecture: Fields of the architecture that differ from the size's.
         skip_layers: Encoder layers that feed the decoders, in place of what `architecture` says;
             [] for decoders of self-attention alone. -1 is the last layer.
         contrast_layers: Encoder layers contrasted, in place of what `architecture` says; [] for
@@ -76,7 +84,7 @@ class PretrainingTask(AudioVisualTask):
         temperature: float,
         negatives: Negatives = "global",
         size: Size = "base",
-        architecture: dict[str, Any] | None = None,
+        architecture: ArchitectureChanges = UNCHANGED,
         skip_layers: list[int] | None = None,
         contrast_layers: list[int] | None = None,
         fusion_depth: int | None = None,
@@ -96,15 +104,13 @@ class PretrainingTask(AudioVisualTask):
         self.frame_difference = frame_difference
         self.normalise_targets = normalise_targets
         self.figure_every_n_epochs = figure_every_n_epochs
-        self.architecture = build_architecture(
+        self.architecture = Architecture.of_size(
             size,
-            named_changes(
-                architecture,
-                skip_layers=skip_layers,
-                contrast_layers=contrast_layers,
-                fusion_depth=fusion_depth,
-                fusion_order=fusion_order,
-            ),
+            architecture,
+            skip_layers=skip_layers,
+            contrast_layers=contrast_layers,
+            fusion_depth=fusion_depth,
+            fusion_order=fusion_order,
         )
         self.model = HiCMAE(self.architecture)
         self._features: list[tuple[dict[int, Tensor], dict[int, Tensor]]] = []

@@ -13,8 +13,16 @@ from torch import Tensor
 
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError
-from hicmae.models import FusionOrder, Modality, RecognitionModel, Size, named_changes
-from hicmae.tasks.base import AudioVisualTask, Batch, build_architecture, empty
+from hicmae.models import (
+    UNCHANGED,
+    Architecture,
+    ArchitectureChanges,
+    FusionOrder,
+    Modality,
+    RecognitionModel,
+    Size,
+)
+from hicmae.tasks.base import AudioVisualTask, Batch, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
 from hicmae.weights.description import ModelDescription, TrainingFacts
@@ -40,8 +48,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     Args:
         outputs: Names of the model's outputs.
         size: Published size of the model: tiny, small or base.
-        architecture: Fields of the architecture that differ from the size's; see
-            `hicmae.models.Architecture`.
+        architecture: Fields of the architecture that differ from the size's.
         drop_path: Largest stochastic depth rate.
         modality: What the model reads: audio_visual, audio or video. The latter two use one encoder
             alone; the data stays as it is.
@@ -86,7 +93,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         outputs: list[str],
         *,
         size: Size = "base",
-        architecture: dict[str, Any] | None = None,
+        architecture: ArchitectureChanges = UNCHANGED,
         drop_path: float = 0.0,
         modality: Modality = "audio_visual",
         feature_fusion: bool = True,
@@ -106,7 +113,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
                     f"{option} is {value}, but with modality {modality} there is no fusion "
                     f"encoder: leave out {option}, or choose modality audio_visual."
                 )
-        self.architecture = build_architecture(size, named_changes(architecture, **fusion))
+        self.architecture = Architecture.of_size(size, architecture, **fusion)
         self.model = RecognitionModel(
             self.architecture,
             len(outputs),

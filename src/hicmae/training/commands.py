@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -18,6 +21,7 @@ from hicmae.configs import resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.help import HelpFormatter
+from hicmae.models import UNCHANGED, Architecture
 from hicmae.tasks import AudioVisualTask, RecognitionTask
 from hicmae.training.callbacks import ClipProgressBar, ModelCost, ResultsFile
 from hicmae.training.resuming import (
@@ -29,6 +33,10 @@ from hicmae.training.resuming import (
 from hicmae.weights.reading import read_torch
 
 log = logging.getLogger(__name__)
+
+_UNKNOWN_FIELD = re.compile(
+    r"(?:unrecognized arguments: --architecture\.|'architecture' does not accept option ')(\w+)"
+)
 
 DESCRIPTION = """\
 Pre-trains on unlabelled talking faces, fine-tunes on labelled ones, tests and predicts.
@@ -58,6 +66,17 @@ class HicmaeCLI(LightningCLI):
             default=True,
             help="After fine-tuning, test the best checkpoint (the last where none is chosen).",
         )
+
+    def parse_arguments(
+        self, parser: LightningArgumentParser, args: list[str] | dict[str, Any] | Namespace | None
+    ) -> None:
+        """Parses the command line; a field that an architecture lacks is told with those it has."""
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            if unknown := _UNKNOWN_FIELD.search(str(error)):
+                Architecture.of_size("base", {unknown[1]: None})
+            raise
 
     def _parse_ckpt_path(self) -> None:
         """Leaves the model's options to the configs, and refuses a file that is no checkpoint.
@@ -95,7 +114,13 @@ class HicmaeCLI(LightningCLI):
         return None
 
     def before_instantiate_classes(self) -> None:
-        """Refuses a schedule that LightningCLI would leave out without a word."""
+        """Refuses a schedule that LightningCLI would leave out without a word.
+
+        Configs of version 0.1 say null of an architecture that is the published one.
+        """
+        model = self._get(self.config, "model").init_args
+        if model.get("architecture", UNCHANGED) is None:
+            model.architecture = Namespace(asdict(UNCHANGED))
         if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
             raise ConfigError(
                 "--lr_scheduler needs an --optimizer to steer: give both, or neither for the "

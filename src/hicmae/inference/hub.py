@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from huggingface_hub import HfApi, ModelHubMixin, hf_hub_download
+from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -34,7 +34,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _FILE_SUFFIXES = {".ckpt", ".pth", ".pt", ".bin", ".safetensors"}
 
 
-class HubModel(ModelHubMixin, ABC):
+class HubModel(ABC):
     """A model that comes from a file, a folder or a model hub, and goes back there.
 
     Subclasses are built as `cls(model, description, **options)` and keep the first two.
@@ -56,13 +56,8 @@ class HubModel(ModelHubMixin, ABC):
         self, model: RecognitionModel, description: ModelDescription, **options: Any
     ) -> None: ...
 
-    # The mixin would gather the constructor's arguments into a config.json of its own.
-    def __new__(cls, *_arguments: Any, **_options: Any) -> Self:
-        """A new object, whose configuration is the description alone."""
-        return object.__new__(cls)
-
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # the mixin reads a config.json of its own
+    def from_pretrained(
         cls,
         path_or_hub_id: str | Path,
         *,
@@ -112,9 +107,7 @@ class HubModel(ModelHubMixin, ABC):
         model, description = load_recognition_model(path)
         return cls(model, description, **options)
 
-    def save_pretrained(  # type: ignore[override]  # the mixin writes a config.json of its own
-        self, folder: str | Path, *, license: str | None = None
-    ) -> None:
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
         """Writes `model.safetensors`, `config.json` and the card `README.md`.
 
         Those of a model that lies there are replaced, other files stay. Of a model that was only
@@ -137,7 +130,7 @@ class HubModel(ModelHubMixin, ABC):
             weights = {name: t for name, t in weights.items() if "_encoder." in name}
         write_folder(Path(folder), description, weights, overwrite=True)
 
-    def push_to_hub(  # type: ignore[override]  # the mixin writes a config.json of its own
+    def push_to_hub(
         self,
         repo_id: str,
         *,

@@ -200,8 +200,8 @@ def test_many_classes_are_folded_away(recognizer_of: Build, clip: Path) -> None:
 
 
 def test_says_what_the_model_learned_from(recognizer_of: Build) -> None:
-    page = about_html(recognizer_of(training={"data": {"module": "RavdessDataModule"}}).description)
-    assert "clips of Ravdess" in page
+    page = about_html(recognizer_of(training={"data": {"corpus": "CREMA-D"}}).description)
+    assert "clips of CREMA-D" in page
     assert "does not say" in about_html(recognizer_of().description)
 
 

@@ -7,7 +7,7 @@ that nothing waits for an accelerator; noise and masks are drawn where the clips
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 from torchvision.transforms import v2
 
+from hicmae.data.batches import Batch
 from hicmae.data.mixing import Mixing
 from hicmae.errors import ConfigError
 
@@ -191,7 +192,7 @@ class Augmentation(nn.Module, ABC):
         """Normalised spectrograms (N, 1, F, M), time first, before the model hears them."""
         return spectrogram
 
-    def mixed(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def mixed(self, batch: Batch) -> Batch:
         """The whole batch as `BatchPreprocessor` gives it, last of all."""
         return batch
 
@@ -350,6 +351,6 @@ class FinetuningAugmentation(Augmentation):
         """Perhaps with parts blanked; see `Augmentation.spectrogram`."""
         return self.masks(spectrogram)
 
-    def mixed(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def mixed(self, batch: Batch) -> Batch:
         """Clips perhaps mixed with each other; see `Augmentation.mixed`."""
         return self.mixing(batch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, DistributedSampler
 
+from hicmae.data.batches import ClipData, ClipItem, RawBatch
 from hicmae.data.cache import ClipCache
 from hicmae.data.manifest import Clip
 from hicmae.data.options import ClipOptions
@@ -19,9 +20,10 @@ from hicmae.errors import DataError
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 
 _DEFAULTS = ClipOptions()
+_STACKED: tuple[Literal["frames", "rgb_matrix", "target"], ...] = ("frames", "rgb_matrix", "target")
 
 
-class ClipDataset(Dataset[dict[str, Any]]):
+class ClipDataset(Dataset[ClipItem]):
     """The clips of a manifest.
 
     Args:
@@ -73,7 +75,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         row = int(self._rows[index])
         return Clip(**{name: column[row].as_py() for name, column in self._columns.items()})
 
-    def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
+    def __getitem__(self, key: tuple[int, int] | int) -> ClipItem:
         """Reads one clip.
 
         Args:
@@ -81,26 +83,23 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 depend on the worker that reads them. A bare index means epoch 0.
 
         Returns:
-            `frames` uint8 (V, T, S, S, 3), or as planes (V, T, 3 · S / 2, S) with their
-            `rgb_matrix` (3, 4), as `hicmae.media.colour` has them; `waveform` list of V float32
-            arrays, `target` if there are labels, `group` (str or None) if any clip of the table has
-            one, `id`, `index`. V is R in training. An unreadable clip under "skip" gives `skipped`
-            (the message) and `empty` (`frames` and `target` of no clip) in place of its data.
+            The clip; V is R in training. An unreadable one under "skip" gives `skipped` and `empty`
+            in place of its data.
 
         Raises:
             DataError: The clip cannot be read, under "raise".
         """
         index, epoch = (key, 0) if isinstance(key, int) else key
         clip = self.clip(index)
-        item: dict[str, Any] = {"id": clip.id, "index": index}
+        item: ClipItem = {"id": clip.id, "index": index}
         if self._grouped:
             item["group"] = clip.group
         try:
-            item |= self._read(clip, index, epoch)
+            item = {**item, **self._read(clip, index, epoch)}
         except DataError as error:
             if self.options.on_error == "raise":
                 raise
-            return item | {"skipped": str(error), "empty": self._nothing()}
+            return {**item, "skipped": str(error), "empty": self._nothing()}
         if self._targets is not None:
             item["target"] = self._targets[index]
         return item
@@ -116,15 +115,14 @@ class ClipDataset(Dataset[dict[str, Any]]):
             empty["target"] = self._targets[:0]
         return empty
 
-    def _read(self, clip: Clip, index: int, epoch: int) -> dict[str, Any]:
-        """`frames` (V, T, ...), perhaps with their `rgb_matrix`, and `waveform` of each view."""
+    def _read(self, clip: Clip, index: int, epoch: int) -> ClipData:
         region = self.options.region if self.options.region is not None else clip.side
         segment: dict[str, Any] = {
             "start": clip.start,
             "end": clip.end,
             "folder_fps": self.options.folder_fps,
         }
-        read: dict[str, Any] = {}
+        read: ClipData = {}
         if self._cache is not None:
             waveform = self._cache.waveform(clip.sound, *clip.sound_segment)
             pictures, begin, fps = self._cache.frames(clip.video, region=region, **segment)
@@ -192,33 +190,22 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return waveform[first:last]
 
 
-def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Puts clips together.
-
-    Returns:
-        `frames` uint8 (B, V, T, S, S, 3), or (B, V, T, 3 · S / 2, S) with `rgb_matrix` (B, 3, 4);
-        `waveform` float32 (B, V, L), zero-padded, and
-        `waveform_length` int64 (B, V); `target` int64 (B,) or float32 (B, K) if there are labels;
-        `group` list of B str or None if any clip of the table has a group; `id` list of B str;
-        `index` int64 (B,); `skipped` list of (id, message). Skipped clips are in the last one
-        alone; B is 0 if every clip is skipped.
-    """
+def collate(items: Sequence[ClipItem]) -> RawBatch:
+    """Puts clips together."""
     read = [item for item in items if "skipped" not in item]
     skipped = [(item["id"], item["skipped"]) for item in items if "skipped" in item]
-    batch: dict[str, Any] = {
+    batch: RawBatch = {
         "id": [item["id"] for item in read],
         "index": torch.tensor([item["index"] for item in read], dtype=torch.int64),
         "skipped": skipped,
     }
     if "group" in items[0]:
         batch["group"] = [item["group"] for item in read]
-    if read:
-        for name in ("frames", "rgb_matrix", "target"):
-            if name in read[0]:
-                batch[name] = torch.from_numpy(np.stack([item[name] for item in read]))
-    else:
-        for name, empty in items[0]["empty"].items():
-            batch[name] = torch.from_numpy(empty)
+    for name in _STACKED:
+        if read and name in read[0]:
+            batch[name] = torch.from_numpy(np.stack([item[name] for item in read]))
+        elif not read and name in items[0]["empty"]:
+            batch[name] = torch.from_numpy(items[0]["empty"][name])
     views = batch["frames"].shape[1]
     lengths = [[len(waveform) for waveform in item["waveform"]] for item in read]
     batch["waveform_length"] = torch.tensor(lengths, dtype=torch.int64).reshape(len(read), views)
@@ -231,7 +218,7 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return batch
 
 
-def collate_repeats(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def collate_repeats(items: Sequence[ClipItem]) -> RawBatch:
     """Puts training clips together, each of their R random views as a sample of its own.
 
     Returns:
@@ -241,12 +228,13 @@ def collate_repeats(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     read = [item for item in items if "skipped" not in item]
     repeats = len(read[0]["frames"]) if read else 0
-    samples = [
-        item | {name: item[name][repeat : repeat + 1] for name in ("frames", "waveform")}
-        for repeat in range(repeats)
-        for item in read
-    ]
+    samples = [_only_view(item, repeat) for repeat in range(repeats) for item in read]
     return collate([*samples, *(item for item in items if "skipped" in item)])
+
+
+def _only_view(item: ClipItem, view: int) -> ClipItem:
+    chosen = slice(view, view + 1)
+    return {**item, "frames": item["frames"][chosen], "waveform": item["waveform"][chosen]}
 
 
 class ClipSampler(DistributedSampler[tuple[int, int]]):

@@ -1,32 +1,14 @@
 """Mixup and cutmix of the clips of a batch, with their classes."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from hicmae.data.batches import Batch, MixedTarget
 from hicmae.errors import ConfigError
-
-
-class MixedTarget(NamedTuple):
-    """Classes of mixed clips, before anyone has to know how many classes there are.
-
-    Attributes:
-        classes: int64 (B,), the class of each clip before mixing.
-        shares: float32 (B, B); row i holds the shares of all clips in the mixed clip i, which sum
-            to 1.
-    """
-
-    classes: Tensor
-    shares: Tensor
-
-    def probabilities(self, num_classes: int) -> Tensor:
-        """The soft target of every clip (B, K), without label smoothing."""
-        # A matrix product would be rounded to half precision under autocast.
-        soft = self.shares.new_zeros(len(self.shares), num_classes)
-        return soft.scatter_add_(1, self.classes.expand_as(self.shares), self.shares)
 
 
 class Mixing(nn.Module):
@@ -76,7 +58,7 @@ class Mixing(nn.Module):
         self.switch = switch
         self.mix = mix
 
-    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def forward(self, batch: Batch) -> Batch:
         """Mixes a batch.
 
         Args:
@@ -91,7 +73,7 @@ class Mixing(nn.Module):
             ConfigError: The targets are no classes.
         """
         target = batch.get("target")
-        if target is None or target.is_floating_point():
+        if not isinstance(target, Tensor) or target.is_floating_point():
             raise ConfigError(
                 "mixup and cutmix mix classes, and the clips have "
                 f"{'no labels' if target is None else 'numbers to regress'}: set mixup and cutmix "
@@ -106,7 +88,8 @@ class Mixing(nn.Module):
         mixed, shares = self._draw()(pictures, own)
         if self.mix == "both":
             audio = (shares.to(audio) @ audio.flatten(1)).view_as(audio)
-        return batch | {
+        return {
+            **batch,
             "video": mixed.as_subclass(Tensor).view_as(video),
             "audio": audio,
             "target": MixedTarget(target, shares),

@@ -1,16 +1,19 @@
 """From decoded clips to the tensors that a model reads, on batches, on the device."""
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from hicmae.data.augmentation import Augmentation, resize
+from hicmae.data.batches import Batch, RawBatch
 from hicmae.data.filter_bank import FilterBank
 from hicmae.errors import ConfigError
 from hicmae.media.colour import rgb_from_planes
 from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
+
+_RAW = ("frames", "rgb_matrix", "waveform", "waveform_length")
 
 
 class BatchPreprocessor(nn.Module):
@@ -46,7 +49,7 @@ class BatchPreprocessor(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
-    def forward(self, batch: dict[str, Any], *, augment: bool = False) -> dict[str, Any]:
+    def forward(self, batch: RawBatch, *, augment: bool = False) -> Batch:
         """Adds `video` and `audio` to a batch and takes the raw clips out.
 
         The result has the type of the incoming waveform, which a trainer in true half or double
@@ -63,24 +66,24 @@ class BatchPreprocessor(nn.Module):
             (B, V, 1, F, M) in their place. Where the augmentation mixes clips, `target` is a
             `MixedTarget`.
         """
-        batch = dict(batch)
-        frames = batch.pop("frames")
-        waveform = batch.pop("waveform")
-        lengths = batch.pop("waveform_length")
+        frames, waveform = batch["frames"], batch["waveform"]
         size = frames.shape[:2]
         augmentation = self.augmentation if augment else None
-        matrices = batch.pop("rgb_matrix", None)
         clips = frames.flatten(0, 1)
-        if matrices is None:
-            clips = channels_first(clips)
+        if "rgb_matrix" in batch:
+            matrices = batch["rgb_matrix"].repeat_interleave(size[1], 0)
+            clips = rgb_from_planes(clips, matrices)
         else:
-            clips = rgb_from_planes(clips, matrices.repeat_interleave(size[1], 0))
+            clips = channels_first(clips)
         video = self._video(clips, augmentation).unflatten(0, size)
-        audio = self._audio(waveform.flatten(0, 1), lengths.flatten(), augmentation)
-        batch |= {"video": video, "audio": audio.unflatten(0, size)}
+        lengths = batch["waveform_length"].flatten()
+        audio = self._audio(waveform.flatten(0, 1), lengths, augmentation).unflatten(0, size)
+        rest = {name: value for name, value in batch.items() if name not in _RAW}
+        ready = cast("Batch", {**rest, "video": video, "audio": audio})
         if augmentation is not None:
-            batch = augmentation.mixed(batch)
-        return batch | {name: batch[name].to(waveform.dtype) for name in ("video", "audio")}
+            ready = augmentation.mixed(ready)
+        kind = waveform.dtype
+        return {**ready, "video": ready["video"].to(kind), "audio": ready["audio"].to(kind)}
 
     def _video(self, frames: Tensor, augmentation: Augmentation | None) -> Tensor:
         """uint8 (N, T, 3, H, W) to normalised (N, 3, T, S, S)."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hicmae.choices import Faces, Use
+from hicmae.data.batches import Batch, RawBatch
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.faces import FaceOptions
@@ -246,13 +247,13 @@ class EmotionRecognizer(HubModel):
         for row, window in enumerate(windows):
             waveforms[row, 0, : len(window.waveform)] = window.waveform
         frames = np.stack([window.frames for window in windows])[:, None]
-        batch = {
+        raw: RawBatch = {
             "frames": torch.from_numpy(frames).to(self.device),
             "waveform": torch.from_numpy(waveforms).to(self.device),
             "waveform_length": torch.tensor(lengths, device=self.device)[:, None],
         }
         with torch.inference_mode():
-            batch = self.preprocessor(batch)
+            batch: Batch = self.preprocessor(raw)
         return batch["video"][:, 0], batch["audio"][:, 0]
 
     def score(self, video: Tensor, audio: Tensor, use: Use = "both") -> Floats:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from hicmae.data.batches import Batch
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.data.dataset import ClipDataset, collate
 from hicmae.media.normalisation import denormalised
@@ -47,7 +48,7 @@ def _label_columns(data: AudioVisualDataModule) -> list[str]:
     return [data.label_column] if data.label_column else list(data.target_names or [])
 
 
-def _draw(box: Any, batch: dict[str, Any]) -> None:
+def _draw(box: Any, batch: Batch) -> None:
     """A clip: `video` (1, 1, 3, T, S, S) above `audio` (1, 1, 1, F, M)."""
     video, audio = batch["video"][0, 0], batch["audio"][0, 0, 0]
     pixels = denormalised(video).permute(1, 2, 3, 0).numpy()  # (T, S, S, 3)

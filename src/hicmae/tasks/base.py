@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from hicmae.data.batches import Batch
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import Architecture, ArchitectureChanges
@@ -30,8 +31,6 @@ from hicmae.tasks.training_data import (
 )
 from hicmae.weights.description import DESCRIPTION, ModelDescription, TrainingFacts, plain
 from hicmae.weights.reading import load_pretrained
-
-Batch = dict[str, Any]
 
 
 class AudioVisualTask(LightningModule, ABC):

@@ -8,11 +8,17 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
-from hicmae.data.mixing import MixedTarget
-from hicmae.tasks.base import Batch, empty
+from hicmae.data.batches import Batch, MixedTarget
+from hicmae.tasks.base import empty
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics
-from hicmae.tasks.recognition import LabelKind, RecognitionTask, as_floats, require_targets
+from hicmae.tasks.recognition import (
+    LabelKind,
+    RecognitionTask,
+    as_floats,
+    require_plain_targets,
+    require_targets,
+)
 
 
 class ClassificationTask(RecognitionTask[ClassificationMetrics]):
@@ -53,7 +59,7 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
         """Cross-entropy; targets are class indices (B,), soft labels (B, K) or a `MixedTarget`."""
         if empty(batch):
             return self.loss_of_no_clips()
-        targets: Tensor | MixedTarget = require_targets(batch)
+        targets = require_targets(batch)
         if isinstance(targets, MixedTarget):
             targets = targets.probabilities(len(self.class_names))
         logits = self.view_outputs(batch)[:, 0]
@@ -78,7 +84,9 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
 
     def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """The likeliest class and the probability of every class."""
-        targets = batch["target"].tolist() if "target" in batch else [None] * len(outputs)
+        targets: list[int | None] = [None] * len(outputs)
+        if "target" in batch:
+            targets = require_plain_targets(batch).tolist()
         rows = []
         for name, probabilities, target in zip(
             batch["id"], as_floats(outputs), targets, strict=True

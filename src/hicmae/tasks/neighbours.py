@@ -13,9 +13,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from hicmae.data.batches import Batch
 from hicmae.errors import ConfigError
 from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Size
-from hicmae.tasks.base import Batch, empty
+from hicmae.tasks.base import empty
 from hicmae.tasks.classification import ClassificationTask
 from hicmae.tasks.recognition import require_targets
 
@@ -157,7 +158,7 @@ class NearestNeighbourTask(ClassificationTask):
         """Keeps the features of the clips."""
         if empty(batch):
             return
-        targets: Any = require_targets(batch)
+        targets = require_targets(batch)
         if not isinstance(targets, Tensor) or targets.ndim > 1:
             raise ConfigError(
                 "Nearest neighbours have one class each, but the training clips are mixed: turn "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from hicmae.data.batches import Batch
 from hicmae.data.options import InputSettings
 from hicmae.models import (
     UNCHANGED,
@@ -23,7 +24,7 @@ from hicmae.models import (
 from hicmae.objectives.contrast import contrastive_loss, retrieval_at_1
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, video_target
-from hicmae.tasks.base import AudioVisualTask, Batch, empty
+from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.figures import log_figure, reconstruction_figure
 from hicmae.tasks.parallel import clips_of_processes
 from hicmae.weights.description import ModelDescription, TrainingFacts

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import pandas as pd
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError
 from hicmae.models import (
@@ -22,7 +23,7 @@ from hicmae.models import (
     RecognitionModel,
     Size,
 )
-from hicmae.tasks.base import AudioVisualTask, Batch, empty
+from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
 from hicmae.weights.description import ModelDescription, TrainingFacts
@@ -222,7 +223,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         self._write_rows("test_group_predictions", groups)
 
     def _measure(self, batch: Batch, stage: str, metrics: Metrics) -> Tensor:
-        targets = require_targets(batch)
+        targets = require_plain_targets(batch)
         outputs: Tensor = self(batch)
         loss = self.evaluation_loss(outputs, targets)
         if loss is not None:
@@ -273,16 +274,20 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         rank_zero_info(f"Wrote {len(rows)} rows to {path}.")
 
 
-def require_targets(batch: Batch) -> Tensor:
-    """The targets of a batch.
+def require_targets(batch: Batch) -> Tensor | MixedTarget:
+    """The targets of a batch, mixed in training alone.
 
     Raises:
         ConfigError: The data has no labels.
     """
     if "target" not in batch:
         raise ConfigError(NO_LABELS)
-    targets: Tensor = batch["target"]
-    return targets
+    return batch["target"]
+
+
+def require_plain_targets(batch: Batch) -> Tensor:
+    """The targets of a batch that nothing has mixed; see `require_targets`."""
+    return cast("Tensor", require_targets(batch))  # mixing takes classes in training alone
 
 
 def as_floats(values: Tensor) -> list[list[float]]:

@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
+from hicmae.data.batches import Batch
 from hicmae.data.options import InputSettings
 from hicmae.models import ACTIVATIONS, Activation
 from hicmae.objectives.regression import REGRESSION_LOSSES, RegressionLoss
-from hicmae.tasks.base import Batch, empty
+from hicmae.tasks.base import empty
 from hicmae.tasks.metrics import RegressionMetrics
-from hicmae.tasks.recognition import RecognitionTask, as_floats, require_targets
+from hicmae.tasks.recognition import RecognitionTask, as_floats, require_plain_targets
 from hicmae.weights.description import ModelDescription, TrainingFacts
 
 
@@ -63,7 +64,7 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
         """The loss of a batch; targets are values (B, K)."""
         if empty(batch):
             return self.loss_of_no_clips()
-        loss = self.criterion(self(batch), require_targets(batch))
+        loss = self.criterion(self(batch), require_plain_targets(batch))
         self.log_losses({"loss": loss}, "train", len(batch["id"]))
         return loss
 
@@ -80,7 +81,7 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
 
     def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """The value of every target, true and predicted."""
-        targets = as_floats(batch["target"]) if "target" in batch else None
+        targets = as_floats(require_plain_targets(batch)) if "target" in batch else None
         rows = []
         for index, (name, values) in enumerate(zip(batch["id"], as_floats(outputs), strict=True)):
             row: dict[str, Any] = {"id": name}

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from hicmae.data.augmentation import Augmentation
+from hicmae.data.batches import Batch, RawBatch
 from hicmae.data.cache import ClipCache
 from hicmae.data.corpora.base import ExpectedCounts
 from hicmae.data.dataset import ClipDataset, ClipSampler, collate, collate_repeats
@@ -368,23 +369,23 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             )
         return numbers
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> DataLoader[RawBatch]:
         """Shuffled training clips, `repeats` random windows of each as samples of their own."""
         return self._loader("train")
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]] | Sequence[DataLoader[dict[str, Any]]]:
+    def val_dataloader(self) -> DataLoader[RawBatch] | Sequence[DataLoader[RawBatch]]:
         """Validation clips in order; no loader if nothing is held out."""
         return self._loader("val") if len(self._datasets["val"]) else []
 
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def test_dataloader(self) -> DataLoader[RawBatch]:
         """Test clips in order."""
         return self._loader("test")
 
-    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def predict_dataloader(self) -> DataLoader[RawBatch]:
         """Test clips in order."""
         return self._loader("test")
 
-    def _loader(self, split: str) -> DataLoader[dict[str, Any]]:
+    def _loader(self, split: str) -> DataLoader[RawBatch]:
         dataset = self._datasets[split]
         training = split == "train"
         world_size = self.trainer.world_size if self.trainer else 1
@@ -427,7 +428,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
         return epochs.processed, batches.processed * self.batch_size
 
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+    def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:
         """Turns raw clips into what a model reads, on the device; training clips are augmented."""
         del dataloader_idx
         self._report(batch["skipped"])

@@ -21,10 +21,11 @@ from hicmae.data.batches import Batch, RawBatch
 from hicmae.data.cache import ClipCache
 from hicmae.data.corpora.base import ExpectedCounts
 from hicmae.data.dataset import ClipDataset, ClipSampler, collate, collate_repeats
-from hicmae.data.manifest import check_files, check_manifest, row_name
+from hicmae.data.manifest import check_files, check_manifest
 from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, InputSettings, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
+from hicmae.data.targets import class_targets, number_targets
 from hicmae.errors import ConfigError, DataError
 from hicmae.media import Region
 from hicmae.media.members import member_of
@@ -341,33 +342,10 @@ class AudioVisualDataModule(LightningDataModule, ABC):
 
     def _targets(self, rows: pd.DataFrame) -> npt.NDArray[Any] | None:
         if self.label_column is not None:
-            return self._classes_of(rows, self.label_column)
+            return class_targets(rows, self.label_column, self.class_names or (), self.source)
         if self.target_names:
-            return np.stack([self._numbers_of(rows, name) for name in self.target_names], axis=1)
+            return number_targets(rows, self.target_names, self.source)
         return None
-
-    def _classes_of(self, rows: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
-        index_of = {name: index for index, name in enumerate(self.class_names or ())}
-        labels = rows[column].tolist()
-        for position, label in enumerate(labels):
-            if label not in index_of:
-                found = "empty" if pd.isna(label) else repr(label)
-                raise DataError(
-                    f"{self.source}, {row_name(rows, position)}: {column} is {found}, "
-                    f"which is none of the classes {', '.join(index_of)}."
-                )
-        return np.array([index_of[label] for label in labels], dtype=np.int64)
-
-    def _numbers_of(self, rows: pd.DataFrame, column: str) -> npt.NDArray[np.float32]:
-        numbers = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float32)
-        wrong = ~np.isfinite(numbers)
-        if wrong.any():
-            position = int(wrong.argmax())
-            raise DataError(
-                f"{self.source}, {row_name(rows, position)}: {column} is "
-                f"{rows[column].iloc[position]!r}, which is not a number."
-            )
-        return numbers
 
     def train_dataloader(self) -> DataLoader[RawBatch]:
         """Shuffled training clips, `repeats` random windows of each as samples of their own."""

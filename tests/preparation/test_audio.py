@@ -61,8 +61,32 @@ def test_a_clip_without_sound_is_refused_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["../a", "/a", "", "a/../../b", "./a", "a//b", "a/", "..", "a\0b"])
-def test_an_id_that_is_no_plain_path_is_refused(name, video, tmp_path):
+ODD_NAMES = [
+    "../a",
+    "/a",
+    "a/../../b",
+    "./a",
+    "a//b",
+    "a/",
+    "..",
+    "a\0b",
+    "/",
+    "x" * 300,
+    "é" * 200,
+]
+
+
+def test_an_id_that_is_no_plain_path_names_a_file_of_its_own(video, tmp_path):
+    files = [extract_audio(Clip(name, str(video)), output=tmp_path)["audio"] for name in ODD_NAMES]
+    assert len(set(files)) == len(ODD_NAMES)
+    for file in files:
+        assert (tmp_path / file).resolve().parent == tmp_path.resolve()
+        assert read_audio(tmp_path / file).size
+    assert files[1].startswith("a-")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_id_is_refused(name, video, tmp_path):
     with pytest.raises(DataError, match="cannot name a file"):
         extract_audio(Clip(name, str(video)), output=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -447,13 +447,14 @@ class TestVideos:
         with VideoReader(tmp_path / row["video"]) as reader:
             assert reader.width == 32
 
-    @pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", ""])
+    @pytest.mark.parametrize("name", ["../a", "/a", "a/../../b"])
     @pytest.mark.parametrize("write", ["video", "frames"])
-    def test_an_id_that_leads_elsewhere_is_refused(self, name, write, video, tmp_path):
+    def test_an_id_that_leads_elsewhere_stays_within(self, name, write, video, tmp_path):
         options = FaceOptions(detector=FAKE.detector, write=write)
-        with pytest.raises(DataError, match="cannot name a file"):
-            crop_face(Clip(name, str(video)), output=tmp_path / "out", options=options)
-        assert list(tmp_path.iterdir()) == []
+        output = tmp_path / "out"
+        row = crop_face(Clip(name, str(video)), output=output, options=options)
+        assert output.resolve() in (output / row["video"]).resolve().parents
+        assert list(tmp_path.iterdir()) == [output]
 
 
 class TestFrames:

@@ -22,6 +22,8 @@ what is missing in it is NaN.
   together by the mean of their outputs; NaN is a clip judged alone.
 """
 
+import os
+import re
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from io import BytesIO
@@ -33,11 +35,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from hicmae.data.table_files import read_table
 from hicmae.errors import DataError
 from hicmae.files import whole_file
 from hicmae.media import Side
+from hicmae.media.listing import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from hicmae.media.members import file_of, is_there
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
@@ -58,6 +61,9 @@ COLUMNS = (
 )
 SPLITS = ("train", "val", "test")
 SIDES = ("left", "right")
+_MEDIA_SUFFIX = re.compile(
+    "(?:" + "|".join(map(re.escape, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES))) + ")$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -191,15 +197,16 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
 
     The file has a header; `video` (or `path`) is needed, the other columns of this module may
     follow, and every further column is a label. Only an empty cell is missing: words such as
-    "None" or "NA" are labels like any other. Without an `id` column the text of `video`, with the
-    segment behind it, names the clip.
+    "None" or "NA" are labels like any other. Without an `id` column clips are called by their
+    files, below the folder that all share, with the segment behind it.
 
     Args:
         path: CSV file, UTF-8, divided by commas (`.tsv`: by tabs), or Parquet file.
         root: Folder against which relative media paths resolve; None means that of the file.
 
     Returns:
-        A complete, checked manifest with resolved paths; the label columns of a CSV file are text.
+        A complete, checked manifest with resolved paths; labels are text, or floats of a Parquet
+        file.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or a row contradicts itself.
@@ -207,56 +214,42 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"Manifest {path} does not exist; give the path of a CSV file.")
-    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    table = read_table(path)
     if "video" not in table and "path" in table:
         table = table.rename(columns={"path": "video"})
-    if "video" not in table:
-        raise DataError(
-            f"Manifest {path} has no video column (found: {', '.join(table.columns)}); "
-            "name the column with the media files video or path."
-        )
+    _check_columns(table, path)
     if table["video"].isna().any():
         position = int(table["video"].isna().to_numpy().argmax())
         raise DataError(f"Manifest {path}, row {position + 1}: the video cell is empty.")
+    folder = path.parent if root is None else Path(root).expanduser()
     if "id" not in table:
-        table["id"] = _names(table)
+        table["id"] = _names(table, folder)
     try:
         table = complete_manifest(table)
     except DataError as error:
         raise DataError(f"Manifest {path}, {error}") from error
-    folder = path.parent if root is None else Path(root).expanduser()
     for name in ("video", "audio"):
         table[name] = _resolve(table[name], folder)
     check_manifest(table, f"Manifest {path}")
     return table
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t" if path.suffix.lower() == ".tsv" else ",",
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
+def _check_columns(table: pd.DataFrame, path: Path) -> None:
+    names = [str(name) for name in table.columns]
+    misspelt = [name for name in names if name not in COLUMNS and name.lower() in COLUMNS]
+    if misspelt:
+        raise DataError(
+            f"Manifest {path} has a column {misspelt[0]}; write it in small letters: "
+            f"{misspelt[0].lower()}."
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"Manifest {path} is not a readable UTF-8 CSV file: {error}.") from error
-    table = table.rename(columns=lambda name: str(name).strip())
-    return table.apply(lambda column: column.str.strip())
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        # Threads and reading ahead would save little time and hold the file's pages twice.
-        columns = pq.read_table(path, use_threads=False, pre_buffer=False)
-        table = columns.to_pandas(split_blocks=True, self_destruct=True)
-    except (OSError, ValueError) as error:
-        raise DataError(f"Manifest {path} is not a readable Parquet file: {error}.") from error
-    # What decoding needed is as large as the table.
-    pa.default_memory_pool().release_unused()
-    return table
+    if "video" not in names:
+        raise DataError(
+            f"Manifest {path} has no video column (found: {', '.join(names)}); "
+            "name the column with the media files video or path."
+        )
+    twice = [name for name in names if names.count(name) > 1 or f"{name}.1" in names]
+    if twice:
+        raise DataError(f"Manifest {path} has two columns {twice[0]}; rename one of them.")
 
 
 def save_manifest(table: pd.DataFrame, path: str | Path, *, overwrite: bool = False) -> bool:
@@ -313,13 +306,30 @@ def _relative(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":
     return absolute.mask(inside, absolute.str.slice(len(f"{folder}/")))
 
 
-def _names(table: pd.DataFrame) -> "pd.Series[str]":
+def _names(table: pd.DataFrame, folder: Path) -> "pd.Series[str]":
+    """What clips are called by their files: paths below the folder that all share, with segments.
+
+    The suffix of a file is no part of a name where names stay apart without it.
+    """
     names = table["video"]
+    if names.str.contains(r"^/|^\.\.?/|/\.\.?/|//").any():
+        whole = names.map(lambda path: os.path.normpath(folder.absolute() / path))
+        shared = os.path.commonpath([str(Path(path).parent) for path in whole])
+        names = whole.str.slice(len(shared.rstrip("/")) + 1)
+    cut = pd.Series("", index=table.index)
     if "start" in table or "end" in table:
-        segment = pd.DataFrame({edge: table.get(edge) for edge in ("start", "end")}).fillna("")
-        cut = (segment != "").any(axis=1)
-        names = names.mask(cut, names + ":" + segment["start"] + "-" + segment["end"])
-    return names
+        edges = [_as_shown(table.get(edge), table.index) for edge in ("start", "end")]
+        cut = cut.mask((edges[0] != "") | (edges[1] != ""), ":" + edges[0] + "-" + edges[1])
+    bare = names.str.replace(_MEDIA_SUFFIX, "", regex=True)
+    return (bare + cut).mask((bare + cut).duplicated(keep=False), names + cut)
+
+
+def _as_shown(numbers: "pd.Series[Any] | None", index: pd.Index) -> "pd.Series[str]":
+    """Seconds as text, whether they are text in their file or numbers."""
+    if numbers is None:
+        return pd.Series("", index=index)
+    values = pd.to_numeric(numbers, errors="coerce")
+    return values.map("{:.15g}".format).mask(values.isna(), numbers.astype("str")).fillna("")
 
 
 def _resolve(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":
@@ -355,14 +365,11 @@ def check_manifest(table: pd.DataFrame, source: str) -> None:
         start, end = table[f"{prefix}start"].to_numpy(), table[f"{prefix}end"].to_numpy()
         refuse(start < 0, f"{prefix}start is negative.")
         refuse(end <= np.nan_to_num(start), f"{prefix}end does not lie after {prefix}start.")
-    refuse(
-        (table["split"].notna() & ~table["split"].isin(SPLITS)).to_numpy(),
-        f"split is none of {', '.join(SPLITS)}.",
-    )
-    refuse(
-        (table["side"].notna() & ~table["side"].isin(SIDES)).to_numpy(),
-        f"side is none of {', '.join(SIDES)}.",
-    )
+    for name, allowed in (("split", SPLITS), ("side", SIDES)):
+        wrong = (table[name].notna() & ~table[name].isin(allowed)).to_numpy()
+        if wrong.any():
+            found = table[name].iloc[int(wrong.argmax())]
+            refuse(wrong, f"{name} is {found!r}, but {' or '.join(allowed)} is needed.")
     refuse((table["fold"] < 1).fillna(value=False).to_numpy(dtype=bool), "folds count from 1.")
 
 
@@ -401,8 +408,10 @@ def check_files(table: pd.DataFrame, source: str) -> None:
     position = int(missing.argmax())
     row = table.iloc[position]
     file = file_of(row["audio"] if found[row["video"]] else row["video"])
+    way_out = "check the root folder or take the rows out of the table"
+    if "\\" in str(file):
+        way_out = "write paths with / between folders"
     raise DataError(
         f"{source}, {row_name(table, position)}: {file} does not exist "
-        f"({int(missing.sum())} of {len(table)} rows lack a file); "
-        "check the root folder or take the rows out of the table."
+        f"({int(missing.sum())} of {len(table)} rows lack a file); {way_out}."
     )

@@ -10,10 +10,15 @@ from hicmae.errors import DataError
 from hicmae.media.folder import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = (
-    *(".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".flv", ".wmv"),
-    *(".mpg", ".mpeg", ".3gp", ".ts"),
+    *(".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".flv", ".wmv", ".mpg", ".mpeg", ".ts"),
+    # Of telephones, camcorders, discs and studios.
+    *(".3gp", ".3g2", ".mts", ".m2ts", ".mod", ".tod", ".dv", ".vob", ".ogv", ".mxf", ".asf"),
+    *(".f4v", ".m2v", ".mpe", ".qt", ".divx"),
 )
-SOUND_SUFFIXES = (".wav", ".flac", ".m4a", ".aac", ".mp3", ".ogg", ".opus")
+SOUND_SUFFIXES = (
+    *(".wav", ".flac", ".m4a", ".aac", ".mp3", ".ogg", ".oga", ".opus"),
+    *(".aif", ".aiff", ".wma", ".amr", ".ac3", ".w64", ".caf"),
+)
 
 
 def is_media_folder(path: Path) -> bool:
@@ -59,14 +64,40 @@ def clips_of_folder(root: Path, *, sounds_alone: bool = False) -> list[tuple[Pat
 def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
     """All files below a folder with one of the suffixes (lower case, with dot), sorted by folder.
 
-    Links to folders are followed. Hidden files, such as the `._` twins that macOS leaves, are not
-    clips.
+    Links to folders are followed, but no folder is walked twice. Hidden files, such as the `._`
+    twins that macOS leaves, are not clips.
+
+    Raises:
+        DataError: The name of such a file is no text in UTF-8, as all tables have to be.
     """
+    walked: set[tuple[int, int]] = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
+        place = Path(folder).stat()
+        if (place.st_dev, place.st_ino) in walked:
+            subfolders.clear()
+            continue
+        walked.add((place.st_dev, place.st_ino))
         subfolders.sort()
         for name in sorted(names):
             if name[0] != "." and name[name.rfind(".") :].lower() in suffixes:
-                yield Path(folder, name)
+                path = Path(folder, name)
+                check_name(path)
+                yield path
+
+
+def check_name(path: Path) -> None:
+    """Refuses a file whose name cannot stand in a table.
+
+    Raises:
+        DataError: The name is no text in UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+        raise DataError(
+            f"{shown} has a name that is no text in UTF-8; rename the file or folder."
+        ) from error
 
 
 def files_by_stem(root: Path, suffixes: Collection[str]) -> dict[str, Path]:

@@ -1,5 +1,6 @@
 """Names of what is made of a clip."""
 
+import hashlib
 from pathlib import Path, PurePosixPath
 
 from hicmae.errors import DataError
@@ -8,7 +9,10 @@ _LONGEST_NAME = 240  # bytes; file systems allow 255, and a suffix is to come
 
 
 def output_path(folder: Path, clip_id: str, suffix: str = "") -> Path:
-    """The file or folder of a clip: its id, which may have slashes, below `folder`.
+    """The file or folder of a clip, below `folder`.
+
+    It is called by the id, which may have slashes. An id that is no plain relative path, such as
+    the whole path of a file, or is too long, gives its last part and a digest of all of it.
 
     Args:
         folder: Where all clips lie.
@@ -16,19 +20,16 @@ def output_path(folder: Path, clip_id: str, suffix: str = "") -> Path:
         suffix: What follows the id, such as ".mp4".
 
     Raises:
-        DataError: The id is no relative path in its plainest form, as one with "..", which could
-            lie outside of the folder or share its file with another id.
+        DataError: The id is empty.
     """
+    if not clip_id.strip():
+        raise DataError("A clip has an empty id, which cannot name a file; give it one.")
     parts = PurePosixPath(clip_id).parts
-    plain = bool(clip_id) and "/".join(parts) == clip_id and not clip_id.startswith("/")
-    if not plain or ".." in parts or "\0" in clip_id:
-        raise DataError(
-            f"Clip id {clip_id!r} cannot name a file: expected a name or a plain relative path "
-            "(a/b, without '..', './', '//' and no slash at an end); give the clip another id."
-        )
-    if max(len(part.encode()) for part in parts) > _LONGEST_NAME:
-        raise DataError(
-            f"Clip id {clip_id!r} cannot name a file: a part of it is longer than {_LONGEST_NAME} "
-            "bytes; give the clip a shorter id."
-        )
-    return folder.joinpath(*parts[:-1], parts[-1] + suffix)
+    plain = "/".join(parts) == clip_id and not clip_id.startswith("/") and ".." not in parts
+    if plain and "\0" not in clip_id and max(len(p.encode()) for p in parts) <= _LONGEST_NAME:
+        return folder.joinpath(*parts[:-1], parts[-1] + suffix)
+    last = clip_id.replace("\0", "").rstrip("/").rpartition("/")[2].strip(".") or "clip"
+    # Cut by bytes, which may divide a letter.
+    short = last.encode()[: _LONGEST_NAME - 20].decode(errors="ignore")
+    digest = hashlib.sha256(clip_id.encode()).hexdigest()[:12]
+    return folder / f"{short}-{digest}{suffix}"

@@ -6,6 +6,7 @@ import pandas as pd
 
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import label_columns, read_manifest
+from hicmae.data.table_files import as_text
 from hicmae.errors import ConfigError, DataError
 from hicmae.media.mirrors import path_here
 
@@ -37,7 +38,7 @@ class ManifestDataModule(AudioVisualDataModule):
         root: str | None = None,
         label: str | None = None,
         targets: list[str] | None = None,
-        classes: list[str] | None = None,
+        classes: list[str] | list[int] | None = None,
         mirror: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -48,11 +49,11 @@ class ManifestDataModule(AudioVisualDataModule):
         if classes and not label:
             raise ConfigError("data.classes orders the classes of data.label; give both.")
         if classes and len(set(classes)) < len(classes):
-            raise ConfigError(f"data.classes names a class twice: {', '.join(classes)}.")
+            raise ConfigError(f"data.classes names a class twice: {', '.join(map(str, classes))}.")
         self.manifest = path
         self.label = label
         self.targets = targets
-        self.classes = classes
+        self.classes = None if classes is None else [str(name) for name in classes]
 
     @property
     def source(self) -> str:
@@ -65,6 +66,11 @@ class ManifestDataModule(AudioVisualDataModule):
         if self.label is None or self.classes is not None:
             return self.classes
         names = self.table[self.label].dropna().unique().tolist()
+        if len(names) < 2:
+            raise DataError(
+                f"{self.source}: {self.label} has {'no class' if not names else 'one class alone'}"
+                f"{': ' + names[0] if names else ''}; a model needs two to tell apart."
+            )
         if all(name.isdecimal() for name in names):
             return sorted(names, key=int)
         return sorted(names)
@@ -95,4 +101,6 @@ class ManifestDataModule(AudioVisualDataModule):
                     f"{self.source} has no label column {name}; it has "
                     f"{', '.join(columns) or 'none'}."
                 )
+        if self.label:
+            table[self.label] = as_text(table[self.label])
         return table

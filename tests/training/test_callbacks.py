@@ -1,4 +1,5 @@
 import json
+import resource
 
 import lightning.pytorch as pl
 import pytest
@@ -211,3 +212,18 @@ class TestResultsFile:
         run = trainer(None, ResultsFile(), default_root_dir=tmp_path)
         run.test(classification(), datamodule=OneBatch(), verbose=False)
         assert "test/UAR" in json.loads((tmp_path / "test_metrics.json").read_text())
+
+    def test_full_disk_leaves_an_earlier_one_whole(self, tmp_path):
+        run = trainer(None, ResultsFile(), default_root_dir=tmp_path)
+        task = classification()
+        run.test(task, datamodule=OneBatch(), verbose=False)
+        before = (tmp_path / "test_metrics.json").read_text()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                ResultsFile().on_test_end(run, task)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / "test_metrics.json").read_text() == before
+        assert not list(tmp_path.glob(".*"))

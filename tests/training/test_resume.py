@@ -290,7 +290,7 @@ class TestCheckpointFiles:
         assert "could not be written (File too large): make room" in sentence
         assert "Traceback" not in sentence
         assert newest_checkpoint(folder / "runs") == good
-        assert not list((folder / "runs").rglob("*.part"))
+        assert {path.suffix for path in (folder / "runs").rglob("checkpoints/*")} == {".ckpt"}
         assert_same(finish(config, folder, "--ckpt_path=last"), whole("classify")[1])
 
     def test_folder_that_cannot_be_written(self, write_config, folder):

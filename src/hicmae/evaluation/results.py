@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from hicmae.evaluation.setup import (
     selection_of_config,
     start_label,
 )
+from hicmae.files import whole_file
 from hicmae.tasks.recognition import LabelKind
 
 SETUP_FILE = "crossval.json"
@@ -116,10 +116,8 @@ class Results:
 
 def save_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def fold_folder(folder: Path, fold: int) -> Path:

@@ -14,6 +14,7 @@ from torch import Tensor
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError
+from hicmae.files import whole_file
 from hicmae.models import (
     UNCHANGED,
     Architecture,
@@ -269,8 +270,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             return
         suffix = f"-{self.global_rank}" if self.trainer.world_size > 1 else ""
         path = Path(folder) / f"{name}{suffix}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_csv(path, index=False)
+        with whole_file(path) as part:
+            pd.DataFrame(rows).to_csv(part, index=False)
         rank_zero_info(f"Wrote {len(rows)} rows to {path}.")
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from hicmae.files import whole_file
 from hicmae.tasks import AudioVisualTask
 
 
@@ -114,6 +115,6 @@ class ResultsFile(Callback):
             if name.startswith("test/")
         }
         path = Path(folder) / "test_metrics.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=2) + "\n")
+        with whole_file(path) as part:
+            part.write_text(json.dumps(results, indent=2) + "\n")
         rank_zero_info(f"Results are in {path.parent}.")

@@ -23,6 +23,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from hicmae.errors import CheckpointError
+from hicmae.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -55,22 +56,17 @@ class AtomicCheckpoints(TorchCheckpointIO):
         if "://" in str(path):  # a store in the network, where files appear whole or not at all
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        target = Path(path)
-        part = target.with_name(f"{target.name}.part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with whole_file(Path(path)) as part, part.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(target)
         except (OSError, RuntimeError) as error:
             reason = _reason(error)
             if reason is None:
                 raise
-            part.unlink(missing_ok=True)
             raise CheckpointError(
-                f"{target} could not be written ({reason}): make room or choose another "
+                f"{path} could not be written ({reason}): make room or choose another "
                 "--trainer.default_root_dir, then go on from the last checkpoint with "
                 "--ckpt_path last."
             ) from error

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.distributed._functional_collectives import all_gather_tensor_autograd
 
 
 def contrastive_logits(video: Tensor, audio: Tensor, temperature: float) -> Tensor:
@@ -78,9 +77,26 @@ def gather_clips(features: Tensor, counts: Sequence[int]) -> Tensor:
     """
     longest = max(counts)
     padded = F.pad(features, (0, 0, 0, longest - len(features)))
-    processes = cast("dist.ProcessGroup", dist.group.WORLD)
-    parts = all_gather_tensor_autograd(padded, 0, processes).split(longest)
-    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+    parts: Tensor = _Gather.apply(padded)
+    rows = zip(parts.split(longest), counts, strict=True)
+    return torch.cat([part[:count] for part, count in rows])
+
+
+class _Gather(torch.autograd.Function):
+    """Rows (B, C) of every process, as many in each, one below the other."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        everyone = own.new_empty(len(own) * dist.get_world_size(), *own.shape[1:])
+        dist.all_gather_into_tensor(everyone, own.contiguous())
+        return everyone
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """What the losses of all processes say about this process' rows."""
+        own = gradient.new_empty(len(gradient) // dist.get_world_size(), *gradient.shape[1:])
+        dist.reduce_scatter_tensor(own, gradient.contiguous())
+        return own
 
 
 def retrieval_at_1(queries: Tensor, candidates: Tensor) -> Tensor:

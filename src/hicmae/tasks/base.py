@@ -6,10 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
@@ -22,7 +22,7 @@ from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.models import Architecture, ArchitectureChanges
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
-from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
+from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, of_all_processes, shard
 from hicmae.tasks.training_data import (
     DescribedData,
     clips_per_batch,
@@ -192,11 +192,8 @@ class AudioVisualTask(LightningModule, ABC):
         # The others would wait for the gradients of a process that stopped alone.
         if not self.trainer.strategy.reduce(broken, reduce_op="sum"):
             return
-        clips = [self._step_clips if not loss.isfinite() else []]
-        if self.trainer.world_size > 1:
-            clips *= self.trainer.world_size
-            dist.all_gather_object(clips, clips[0])
-        names = ", ".join(name for names in clips for name in names)
+        broken_clips = of_all_processes([] if loss.isfinite() else self._step_clips)
+        names = ", ".join(chain.from_iterable(broken_clips))
         raise HicmaeError(
             f"The loss is not finite in epoch {self.current_epoch}, step {self.global_step}, on "
             f"the clips {names}: lower --model.learning_rate, train with --trainer.precision "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from hicmae.errors import DataError
+from hicmae.tasks.parallel import of_all_processes
 
 
 class Group(NamedTuple):
@@ -68,7 +70,7 @@ class GroupedOutputs:
             DataError: Clips of a group are of different classes.
         """
         members: dict[tuple[str, bool], list[_Clip]] = {}
-        for clip in self._of_all_processes():
+        for clip in chain.from_iterable(of_all_processes(self._clips)):
             key = (clip.name, False) if clip.group is None else (clip.group, True)
             members.setdefault(key, []).append(clip)
         return [_merged(name, clips) for (name, _), clips in members.items()]
@@ -76,13 +78,6 @@ class GroupedOutputs:
     def reset(self) -> None:
         """Forgets all clips."""
         self._clips = []
-
-    def _of_all_processes(self) -> list[_Clip]:
-        if not torch.distributed.is_initialized():
-            return self._clips
-        parts: list[list[_Clip]] = [[] for _ in range(torch.distributed.get_world_size())]
-        torch.distributed.all_gather_object(parts, self._clips)
-        return [clip for part in parts for clip in part]
 
 
 def _merged(name: str, clips: list[_Clip]) -> Group:

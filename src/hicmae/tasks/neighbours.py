@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from hicmae.errors import ConfigError
 from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Size
 from hicmae.tasks.base import empty
 from hicmae.tasks.classification import ClassificationTask
+from hicmae.tasks.parallel import of_all_processes
 from hicmae.tasks.recognition import require_targets
 
 
@@ -69,12 +71,9 @@ class FeatureCollection:
 
     def merge(self) -> Neighbours:
         """The clips of all processes, each once; every process has to call this."""
-        parts = [self._clips]
-        if torch.distributed.is_initialized():
-            parts = [{} for _ in range(torch.distributed.get_world_size())]
-            torch.distributed.all_gather_object(parts, self._clips)
         merged: dict[str, tuple[Tensor, int]] = {}
-        for name, (feature, target) in (item for part in parts for item in part.items()):
+        items = chain.from_iterable(part.items() for part in of_all_processes(self._clips))
+        for name, (feature, target) in items:
             merged[name] = merged[name][0] + feature if name in merged else feature, target
         if not merged:
             return Neighbours(torch.empty(0, 0), torch.empty(0, dtype=torch.long))

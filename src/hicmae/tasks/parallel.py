@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.utils.checkpoint import checkpoint
 
 from hicmae.models.layers import CrossAttentionBlock, SelfAttentionBlock
+
+T = TypeVar("T")
 
 
 def blocks_of(model: nn.Module) -> Iterator[nn.Module]:
@@ -35,6 +38,19 @@ def clips_of_processes(count: int, device: torch.device) -> list[int]:
     everyone = own.new_empty(dist.get_world_size())
     dist.all_gather_into_tensor(everyone, own)
     return everyone.tolist()
+
+
+def of_all_processes(value: T) -> list[T]:
+    """The values of all processes, by rank; all of them have to ask.
+
+    Args:
+        value: What can be pickled.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    values = [value] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def checkpoint_activations(model: nn.Module) -> None:

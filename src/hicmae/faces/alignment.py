@@ -63,6 +63,19 @@ def similarity(landmarks: Array, target: Array) -> Array:
     return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
+def in_picture(points: Array, transforms: Array) -> Array:
+    """Where points of crops lie in the pictures that they were cut from.
+
+    Args:
+        points: (P, 2) x and y in a crop.
+        transforms: (T, 2, 3) matrices from picture to crop.
+
+    Returns:
+        (T, P, 2) x and y.
+    """
+    return (points - transforms[:, None, :, 2]) @ np.linalg.inv(transforms[:, :, :2]).mT
+
+
 def source_region(transforms: Array, size: int, width: int, height: int) -> Region:
     """The part of a picture that crops are made of.
 
@@ -77,7 +90,7 @@ def source_region(transforms: Array, size: int, width: int, height: int) -> Regi
     """
     edge = size - 0.5
     corners = np.array([[-0.5, -0.5], [edge, -0.5], [-0.5, edge], [edge, edge]])
-    points = (corners - transforms[:, None, :, 2]) @ np.linalg.inv(transforms[:, :, :2]).mT
+    points = in_picture(corners, transforms)
     left, top = np.floor(points.min(axis=(0, 1))) - _BORDER
     right, bottom = np.ceil(points.max(axis=(0, 1))) + _BORDER + 1
     # A crop that lies beyond the picture still needs the border that is repeated there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import av
@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hicmae.errors import DataError
-from hicmae.faces.alignment import align, similarity, template
-from hicmae.faces.detection import Array, Face, build_detector, import_opencv
+from hicmae.faces.alignment import align, in_picture, similarity, template
+from hicmae.faces.detection import Array, Face
 from hicmae.faces.options import FaceOptions
+from hicmae.faces.searching import find_faces, frames_to_search
 from hicmae.faces.tracking import Stay, track_people
 from hicmae.media import PictureConverter
 from hicmae.media.recording import Picture, Recording
@@ -83,7 +84,7 @@ class FaceCrops:
         reach = (np.array([-0.5, 0.5]) * kept + 0.5) * self.size - 0.5
         corners = np.array([(x, y) for x in reach for y in reach])
         transforms = np.concatenate(self._transforms)
-        points = (corners - transforms[:, None, :, 2]) @ np.linalg.inv(transforms[:, :, :2]).mT
+        points = in_picture(corners, transforms)
         least, most = points.min(axis=1) + 0.5, points.max(axis=1) + 0.5
         return np.concatenate([least, most - least], axis=1)
 
@@ -114,11 +115,11 @@ def find_people(
         DataError: There is no face, or pictures cannot be read.
         ConfigError: The detector cannot be used.
     """
-    last = recording.frame_count - 1
-    every = options.detect_every
-    looks = [*range(0, last, every), last]
+    looks = frames_to_search(recording.frame_count, options.detect_every)
+    everything = (0, 0, recording.height, recording.width)
+    pictures = (picture for _, picture in recording.pictures(looks, region=everything))
     detections: list[list[Face]] = []
-    for faces in _detect(recording, looks, options):
+    for faces in find_faces(pictures, options):
         detections.append(faces)
         if progress is not None:
             progress(len(detections) / len(looks))
@@ -144,23 +145,6 @@ def find_people(
         )
         for number, stays in enumerate(people, start=1)
     ]
-
-
-def _detect(recording: Recording, looks: list[int], options: FaceOptions) -> Iterator[list[Face]]:
-    detector = build_detector(options.detector, options.min_face)
-    opencv = import_opencv()
-    width, height = recording.width, recording.height
-    reduction = max(max(width, height) / options.detect_side, 1.0)
-    reduced = max(round(width / reduction), 1), max(round(height / reduction), 1)
-    for _, picture in recording.pictures(looks, region=(0, 0, height, width)):
-        small = picture
-        if reduction > 1:
-            small = opencv.resize(picture, reduced, interpolation=opencv.INTER_AREA)
-        yield [
-            face.scaled(width / reduced[0], height / reduced[1])
-            for face in detector.detect(small)
-            if face.score >= options.min_score
-        ]
 
 
 def box_track(

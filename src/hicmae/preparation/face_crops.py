@@ -11,15 +11,9 @@ import numpy as np
 
 from hicmae.data.manifest import Clip
 from hicmae.faces.alignment import align, moved, similarity, source_region, template
-from hicmae.faces.detection import (
-    Array,
-    Face,
-    FaceDetector,
-    Picture,
-    build_detector,
-    import_opencv,
-)
+from hicmae.faces.detection import Array, Picture
 from hicmae.faces.options import FaceOptions
+from hicmae.faces.searching import find_faces, frames_to_search
 from hicmae.faces.tracking import FacePolicy, Track, track_face
 from hicmae.files import whole_file, whole_folder
 from hicmae.media import SAMPLE_RATE, VideoReader
@@ -60,7 +54,6 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
     """
     folder, suffix = ("clips", ".mp4") if options.write == "video" else ("frames", "")
     target = output_path(output / folder, clip.id, suffix)
-    detector = build_detector(options.detector, options.min_face)
     with VideoReader(
         clip.video, start=clip.start, end=clip.end, folder_fps=options.folder_fps
     ) as reader:
@@ -73,7 +66,7 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
                 "trimmed_start": round(shown[0], 3),
                 "trimmed_end": round(reader.timeline.end - end, 3),
             }
-        track, looks = _find(reader, detector, clip.side, options)
+        track, looks = _find(reader, clip.side, options)
         row: dict[str, Any] = {
             "status": "ok",
             "video": "",
@@ -130,27 +123,11 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
         return row
 
 
-def _find(
-    reader: VideoReader, detector: FaceDetector, side: str | None, options: FaceOptions
-) -> tuple[Track | None, int]:
+def _find(reader: VideoReader, side: str | None, options: FaceOptions) -> tuple[Track | None, int]:
     """The track of the face, and the number of frames looked at."""
-    last = reader.frame_count - 1
-    frames = sorted({*range(0, reader.frame_count, options.detect_every), last})
-    reduction = max(max(reader.width, reader.height) / options.detect_side, 1.0)
-    width = max(round(reader.width / reduction), 1)
-    height = max(round(reader.height / reduction), 1)
-    opencv = import_opencv()
-    detections: list[list[Face]] = []
-    for picture in _pictures(reader, frames):
-        small = picture
-        if reduction > 1:
-            small = opencv.resize(picture, (width, height), interpolation=opencv.INTER_AREA)
-        faces = [face for face in detector.detect(small) if face.score >= options.min_score]
-        detections.append(
-            [face.scaled(reader.width / width, reader.height / height) for face in faces]
-        )
+    frames = frames_to_search(reader.frame_count, options.detect_every)
     track = track_face(
-        detections,
+        list(find_faces(_pictures(reader, frames), options)),
         frames,
         reader.frame_count,
         (reader.width, reader.height),

@@ -6,8 +6,9 @@ import pytest
 from media_factory import numbered_picture, picture_number, write_clip, write_image
 from PIL import Image
 
+from hicmae.colours import colours
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference.drawing import Annotator, box_at, colours, scores_at
+from hicmae.inference.drawing import Annotator, box_at, scores_at
 from hicmae.inference.rendering import render
 from hicmae.inference.results import Person, Recognition
 from hicmae.media import VideoReader, read_audio

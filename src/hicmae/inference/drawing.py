@@ -11,23 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from hicmae.colours import Colour, colours
 from hicmae.inference.results import Floats, Person, Recognition
 
 Picture = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
 
-# Okabe and Ito, "Color Universal Design" (2008), told apart with every kind of colour vision; the
-# black of their set, which is for text here, is a grey.
-_COLOURS: tuple[Colour, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-    (130, 130, 130),
-)
 _PAPER: Colour = (255, 255, 255)
 _INK: Colour = (30, 30, 30)
 _ABSENT: Colour = (232, 232, 232)
@@ -37,19 +25,6 @@ _LEAST_FONT = 11
 _FONTS_IN_PICTURE = 34  # heights of text in the shorter side
 _FINE = 4  # curves are drawn this much larger and made smaller, for smooth edges
 _LONGEST_GAP = 0.5  # seconds between boxes that are bridged
-
-
-def colours(count: int) -> list[Colour]:
-    """Colours for classes or targets that people with any colour vision tell apart.
-
-    Beyond eight they come again, lighter.
-    """
-    found = []
-    for index in range(count):
-        turn, place = divmod(index, len(_COLOURS))
-        fade = 1 - 0.5**turn
-        found.append(_mixed(_COLOURS[place], _PAPER, fade))
-    return found
 
 
 def scores_at(person: Person, times: npt.ArrayLike) -> Floats:
@@ -351,11 +326,6 @@ def _legend(
 def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", name)), size)
-
-
-def _mixed(colour: Colour, other: Colour, share: float) -> Colour:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
-    return red, green, blue
 
 
 def _readable_on(colour: Colour) -> Colour:

@@ -19,23 +19,10 @@ from PIL import Image
 from torch import Tensor
 
 from hicmae.choices import Use
+from hicmae.colours import as_hex, colour_of
 from hicmae.inference.results import Floats
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
 from hicmae.weights.description import ModelDescription
-
-COLOURS = (
-    "#4e79a7",
-    "#f28e2b",
-    "#e15759",
-    "#76b7b2",
-    "#59a14f",
-    "#edc948",
-    "#b07aa1",
-    "#ff9da7",
-    "#9c755f",
-    "#8a8f98",
-)
-"""Colours of the outputs, by their place; they come again where there are more."""
 
 _MOST_BARS = 8
 _MOST_CURVES = 5
@@ -99,7 +86,7 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
     name = escape(answer.name)
     if answer.kind == "classification":
         best = int(np.argmax(person.scores))
-        colour = COLOURS[best % len(COLOURS)]
+        colour = as_hex(colour_of(best))
         title = (
             f'<span class="hm-dot" style="background:{colour}"></span>'
             f'<span class="hm-emotion">{escape(answer.outputs[best])}</span>'
@@ -154,7 +141,7 @@ class _Bars:
         else:  # from the middle, where zero is
             width, text = abs(score) / self.extent / 2, f"{score:+.2f}"
             left = 0.5 if score >= 0 else 0.5 - width
-        colour = COLOURS[place % len(COLOURS)]
+        colour = as_hex(colour_of(place))
         style = f"left:{100 * left:.1f}%;width:{100 * width:.1f}%;background:{colour}"
         middle = "" if self.kind == "classification" else '<u class="hm-zero"></u>'
         return (
@@ -179,7 +166,7 @@ def _curve_card(answer: Answer, person: PersonAnswer, order: Sequence[int]) -> s
     if len(shown) < len(order):
         note += f" The {len(shown)} most probable of {len(order)}."
     legend = "".join(
-        f'<span><u style="background:{COLOURS[place % len(COLOURS)]}"></u>'
+        f'<span><u style="background:{as_hex(colour_of(place))}"></u>'
         f"{escape(answer.outputs[place])}</span>"
         for place in shown
     )
@@ -204,7 +191,7 @@ def curve_svg(
         axes.axvspan(*shaded, color=_PAGE_COLOUR, alpha=0.08, linewidth=0)
         middle = person.window_times.mean(axis=1)
         for place in reversed(places):
-            colour = COLOURS[place % len(COLOURS)]
+            colour = as_hex(colour_of(place))
             scores = person.window_scores[:, place]
             axes.plot(middle, scores, color=colour, linewidth=2.2, marker="o", markersize=4)
         start, end = float(person.window_times[0, 0]), float(person.window_times[-1, 1])

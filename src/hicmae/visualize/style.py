@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hicmae.colours import PALETTE, as_hex
 from hicmae.errors import ConfigError
 from hicmae.files import whole_file
 
 if TYPE_CHECKING:  # what a path is checked by needs no drawing
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Colours that people with any colour vision tell apart (Okabe and Ito, 2008), but its yellow."""
+COLOURS = tuple(as_hex(colour) for colour in PALETTE[:7])
+"""The colours that all pictures share, but yellow, of which lines are hard to see."""
 
 MARKERS = ("o", "^", "s", "D", "P", "X", "v", "*")
 

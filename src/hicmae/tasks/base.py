@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from hicmae.data.batches import Batch
 from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError, HicmaeError
+from hicmae.loops import batches_begun
 from hicmae.models import Architecture, ArchitectureChanges
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
 from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, of_all_processes, shard
@@ -177,7 +178,7 @@ class AudioVisualTask(LightningModule, ABC):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seeds the step."""
-        torch.manual_seed(self._step_seed(self.trainer.fit_loop.epoch_loop.total_batch_idx))
+        torch.manual_seed(self._step_seed(batches_begun(self.trainer)))
         self._step_clips = list(dict.fromkeys(batch["id"]))  # windows of a clip bear its name
 
     def on_before_backward(self, loss: Tensor) -> None:

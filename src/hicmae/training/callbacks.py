@@ -51,13 +51,17 @@ class ClipProgressBar(RichProgressBar):
 class ModelCost(Callback):
     """Prints parameters and multiply-adds of the model's parts before training or testing."""
 
+    def __init__(self) -> None:
+        self._trained = False
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before training."""
+        self._trained = True
         self._print(pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before testing on its own."""
-        if not trainer.fit_loop.epoch_progress.total.ready:
+        if not self._trained:
             self._print(pl_module)
 
     @staticmethod

@@ -24,6 +24,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from hicmae.errors import CheckpointError
 from hicmae.files import whole_file
+from hicmae.loops import log_at_optimiser_steps, set_place
 
 log = logging.getLogger(__name__)
 
@@ -120,42 +121,8 @@ class ExactResume(Callback):
             state = checkpoint.get("callbacks", {}).get(callback.state_key)
             if state is not None and isinstance(callback, ModelCheckpoint):
                 state["dirpath"] = callback.dirpath  # Lightning forgets the scores of another one
-        self._set_place(trainer, checkpoint["loops"]["fit_loop"])
+        set_place(trainer, checkpoint)
         self._resumed = True
-
-    @staticmethod
-    def _set_place(trainer: Trainer, loops: dict[str, Any]) -> None:
-        epochs = loops["epoch_progress"]
-        batches = loops["epoch_loop.batch_progress"]
-        validation = loops["epoch_loop.val_loop.batch_progress"]
-        if epochs["current"]["started"] == epochs["current"]["processed"]:
-            if trainer.max_steps != -1:
-                # Limited by steps, Lightning takes every checkpoint for one from within an epoch.
-                for progress in epochs["current"], epochs["total"]:
-                    progress["processed"] = progress["completed"] = progress["started"] - 1
-            return
-        processed = batches["current"]["processed"]
-        ended = batches["current"]["completed"] == processed
-        undone = processed % trainer.accumulate_grad_batches
-        if undone and not batches["is_last_batch"]:
-            _finish(batches, undone)
-            return
-        begun = validation["current"]
-        to_validate = begun["ready"] > 0 and not (
-            validation["is_last_batch"] and begun["completed"] == begun["ready"]
-        )
-        if batches["is_last_batch"] and not ended:
-            _finish(batches, 0)
-            to_validate = _validates(trainer, epochs["current"]["completed"])
-            if not to_validate:
-                loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
-        if to_validate:
-            # As Lightning marks a validation that was begun; it would go on within it, without what
-            # the batches before had added to the metrics.
-            nothing = dict.fromkeys(begun, 0)
-            validation["current"] = nothing
-            validation["total"] = nothing | {"ready": 1, "started": 1}
-            validation["is_last_batch"] = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Postpones what is to happen on SLURM's signal."""
@@ -175,9 +142,9 @@ class ExactResume(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Lets logs go on at the step of the optimiser."""
-        if self._resumed:  # Lightning misses it by one at the start of an epoch or after validation
+        if self._resumed:
             self._resumed = False
-            trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+            log_at_optimiser_steps(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -204,15 +171,3 @@ class ExactResume(Callback):
                 trainer.global_step,
                 path,
             )
-
-
-def _finish(batches: dict[str, Any], undone: int) -> None:
-    """Marks all batches but the last `undone` as done."""
-    for progress in batches["current"], batches["total"]:
-        done = progress["processed"] - undone
-        progress.update(ready=done, started=done, processed=done, completed=done)
-
-
-def _validates(trainer: Trainer, epoch: int) -> bool:
-    every = trainer.check_val_every_n_epoch
-    return trainer.enable_validation and (every is None or (epoch + 1) % every == 0)

@@ -27,6 +27,7 @@ from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.data.targets import class_targets, number_targets
 from hicmae.errors import ConfigError, DataError
+from hicmae.loops import batch_to_come, resumed_place
 from hicmae.media import Region
 from hicmae.media.members import member_of
 
@@ -398,13 +399,11 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         """The epoch in which a run is resumed and the clips of this process it has behind it."""
         if self.trainer is None:
             return 0, 0
-        epochs: Any = self.trainer.fit_loop.epoch_progress.current
-        batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        if epochs.started == epochs.processed:  # the batches are those of the epoch before
-            return epochs.processed, 0
-        # Lightning cannot see that the sampler goes on where the checkpoint was written.
-        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
-        return epochs.processed, batches.processed * self.batch_size
+        epoch, batches = resumed_place(self.trainer)
+        if batches:
+            # Lightning cannot see that the sampler goes on where the checkpoint was written.
+            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
+        return epoch, batches * self.batch_size
 
     def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:
         """Turns raw clips into what a model reads, on the device; training clips are augmented."""
@@ -420,7 +419,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             self.seed,
             self.trainer.global_rank,
             self.trainer.current_epoch,
-            self.trainer.fit_loop.batch_idx + 1,
+            batch_to_come(self.trainer),
         ]
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))

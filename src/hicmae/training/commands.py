@@ -14,7 +14,12 @@ from typing import Any
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+)
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from hicmae.configs import resolve_arguments
@@ -67,29 +72,28 @@ class HicmaeCLI(LightningCLI):
             help="After fine-tuning, test the best checkpoint (the last where none is chosen).",
         )
 
-    def parse_arguments(
-        self, parser: LightningArgumentParser, args: list[str] | dict[str, Any] | Namespace | None
-    ) -> None:
-        """Parses the command line; a field that an architecture lacks is told with those it has."""
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parses the command line; a field that an architecture lacks is told with those it has.
+
+        The checkpoint is set aside: Lightning would feed its hyper-parameters into the options,
+        where they collide with those that the data decides. The configs alone have the say.
+        """
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
             if unknown := _UNKNOWN_FIELD.search(str(error)):
                 Architecture.of_size("base", {unknown[1]: None})
             raise
-
-    def _parse_ckpt_path(self) -> None:
-        """Leaves the model's options to the configs, and refuses a file that is no checkpoint.
-
-        Lightning would feed the hyper-parameters of `--ckpt_path` back into them, which collides
-        with those that the data decides.
-        """
         options = self.config[self.config.subcommand]
-        if options.ckpt_path == "last":
-            options.ckpt_path = self._last_checkpoint(options.trainer.default_root_dir)
-        path = options.ckpt_path
+        self._checkpoint = self._checked(options.ckpt_path, options.trainer.default_root_dir)
+        options.ckpt_path = None
+
+    def _checked(self, path: str | None, root: str) -> str | None:
+        """The path of a checkpoint; refuses a file that is none."""
+        if path == "last":
+            path = self._last_checkpoint(root)
         if not path or not Path(path).is_file():
-            return
+            return path
         if not zipfile.is_zipfile(path):
             raise CheckpointError(f"{path} is no checkpoint of a run, or is damaged.")
         resumes = self.config.subcommand == "fit"
@@ -98,6 +102,7 @@ class HicmaeCLI(LightningCLI):
                 f"{path} holds a model but no run to go on with: start from its weights with "
                 f"--model.pretrained {path}."
             )
+        return path
 
     def _last_checkpoint(self, root: str) -> str | None:
         """What `--ckpt_path last` stands for; every run has a folder of its own below the root."""
@@ -114,14 +119,16 @@ class HicmaeCLI(LightningCLI):
         return None
 
     def before_instantiate_classes(self) -> None:
-        """Refuses a schedule that LightningCLI would leave out without a word.
+        """Brings the checkpoint back; refuses a schedule that would be left out without a word.
 
         Configs of version 0.1 say null of an architecture that is the published one.
         """
-        model = self._get(self.config, "model").init_args
+        options = self.config[self.subcommand]
+        options.ckpt_path = self._checkpoint
+        model = options.model.init_args
         if model.get("architecture", UNCHANGED) is None:
             model.architecture = Namespace(asdict(UNCHANGED))
-        if self._get(self.config, "lr_scheduler") and not self._get(self.config, "optimizer"):
+        if options.get("lr_scheduler") and not options.get("optimizer"):
             raise ConfigError(
                 "--lr_scheduler needs an --optimizer to steer: give both, or neither for the "
                 "published ones."
@@ -129,7 +136,7 @@ class HicmaeCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose run folder always holds a metrics table."""
-        options = self._get(self.config_init, "trainer")
+        options = self.config_init[self.subcommand].trainer
         if options.logger is not False and not options.fast_dev_run:
             root = options.default_root_dir
             table = CSVLogger(root, name="")
@@ -167,7 +174,7 @@ class HicmaeCLI(LightningCLI):
         self._require_checkpoint()
 
     def _require_checkpoint(self) -> None:
-        if not self._get(self.config, "ckpt_path"):
+        if not self.config[self.subcommand].ckpt_path:
             raise ConfigError(
                 f"{self.subcommand} needs a trained model: give --ckpt_path, for example "
                 "RUN/checkpoints/best.ckpt."
@@ -175,7 +182,7 @@ class HicmaeCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Tests the chosen checkpoint of a fine-tuning run."""
-        wanted = self._get(self.config, "test_after_fit") and not self.trainer.interrupted
+        wanted = self.config[self.subcommand].test_after_fit and not self.trainer.interrupted
         if not wanted or not isinstance(self.model, RecognitionTask):
             return
         if self.trainer.checkpoint_callback is None:  # a dry run, or checkpointing turned off

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from hicmae.demo.performance import FRAME_RATE, Array, ClipKey, Performance, Stream
 from hicmae.demo.portrait import (
     HAIR_STYLES,
-    Colour,
     Expression,
     FaceTraits,
-    Pose,
     draw_portrait,
 )
+from hicmae.demo.sketch import Colour, Pose
 
 SKINS: tuple[Colour, ...] = (
     (244, 208, 182),

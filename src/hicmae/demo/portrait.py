@@ -1,21 +1,15 @@
 """Draws an invented face with numpy alone.
 
-Every shape is a distance function: negative inside, in units of half a head's height. Its edge is
-smoothed over one pixel. Face coordinates (u, v) have their origin in the middle of the head, u to
-the right of the picture and v downwards; the chin lies near v = 1.
-
-Some frames are drawn at once, as numpy is slow on small arrays: opacities, distances and
-coordinates are (T, H, W), pictures (3, T, H, W), and whatever moves is (T, 1, 1).
+The shapes are those of `sketch`. The origin of the face coordinates (u, v) is the middle of the
+head; the chin lies near v = 1.
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
 from hicmae.demo.performance import Array
-
-Colour = tuple[float, float, float]
+from hicmae.demo.sketch import Colour, Pose, Sketch, darker, ellipse, plane, stroke
 
 LONG, SHORT, CURLY, SHAVEN = range(4)
 HAIR_STYLES = (LONG, SHORT, CURLY, SHAVEN)
@@ -73,22 +67,6 @@ class FaceTraits:
 
 
 @dataclass(frozen=True)
-class Pose:
-    """Where the head is, each an array (T, 1, 1).
-
-    Position and scale are fractions of the picture, roll is in radians; yaw and pitch (about −1..1)
-    shift the features on the head, positive is right and down.
-    """
-
-    x: Array
-    y: Array
-    scale: Array
-    roll: Array
-    yaw: Array
-    pitch: Array
-
-
-@dataclass(frozen=True)
 class Expression:
     """Movements of the face, each an array (T, 1, 1), 0 at rest and about 1 at their strongest.
 
@@ -108,80 +86,6 @@ class Expression:
     blink: Array  # 45
     gaze_u: Array
     gaze_v: Array
-
-
-class Sketch:
-    """Pictures (3, T, H, W), float32 in 0..255, and the face coordinates (T, H, W) of their pixels.
-
-    The colour axis comes first because numpy is several times faster along long last axes.
-    """
-
-    def __init__(self, image: Array, u: Array, v: Array, unit: Array, roll: Array) -> None:
-        self.image = image
-        self.u = u
-        self.v = v
-        self.unit = unit  # pixels per face unit (T, 1, 1)
-        self.roll = roll  # radians (T, 1, 1)
-
-    @classmethod
-    def posed(cls, image: Array, pose: Pose) -> Self:
-        """Lays the face coordinates of `pose` over the square pictures `image`."""
-        size = image.shape[-1]
-        unit = pose.scale * size
-        pixels = np.arange(size, dtype=np.float32) + np.float32(0.5)
-        right = (pixels - pose.x * size) / unit  # (T, 1, W)
-        down = (pixels[:, None] - pose.y * size) / unit  # (T, H, 1)
-        cosine, sine = np.cos(pose.roll), np.sin(pose.roll)
-        u = cosine * right + sine * down
-        v = cosine * down - sine * right
-        return cls(image, u, v, unit, pose.roll)
-
-    def shifted(self, u: Array | float, v: Array | float) -> Self:
-        """The same pictures with their coordinates measured from (u, v)."""
-        return type(self)(self.image, self.u - u, self.v - v, self.unit, self.roll)
-
-    def window(
-        self, u: Array | float, v: Array | float, reach_u: Array | float, reach_v: Array | float
-    ) -> Self:
-        """The part around (u, v), seen through views, with its coordinates measured from there."""
-        cosine, sine = np.cos(self.roll), np.sin(self.roll)
-        du, dv = u - self.u[:, :1, :1], v - self.v[:, :1, :1]
-        column = (cosine * du - sine * dv) * self.unit
-        row = (sine * du + cosine * dv) * self.unit
-        # Half the sides of the upright box around the turned one, and a pixel for the smooth edge.
-        width = (reach_u * cosine + reach_v * abs(sine)) * self.unit + 1
-        height = (reach_v * cosine + reach_u * abs(sine)) * self.unit + 1
-        rows, columns = _span(row, height), _span(column, width)
-        part = type(self)(
-            self.image[:, :, rows, columns],
-            self.u[:, rows, columns],
-            self.v[:, rows, columns],
-            self.unit,
-            self.roll,
-        )
-        return part.shifted(u, v)
-
-    def cover(self, distance: Array, softness: float = 0.0) -> Array:
-        """Opacity (T, H, W) of a shape; `softness` widens its edge, in face units."""
-        opacity = 0.5 - distance * (1 / (softness + 1 / self.unit))
-        np.maximum(opacity, 0, out=opacity)  # in place, and so faster than np.clip on small arrays
-        return np.minimum(opacity, 1, out=opacity)
-
-    def paint(self, opacity: Array, colour: Colour | Array) -> None:
-        """Lays a colour, or pictures (3, T, H, W), over the pictures with an opacity (T, H, W)."""
-        # One colour channel after the other, so that what is in between stays in the cache.
-        for plane, value in zip(self.image, colour, strict=True):
-            change = value - plane
-            change *= opacity
-            np.add(plane, change, out=plane)
-
-    def shade(self, opacity: Array, factor: Array | float) -> None:
-        """Darkens (factor below 1) or lightens what is there."""
-        self.image *= 1 + (factor - 1) * opacity
-
-
-def _span(middle: Array, reach: Array) -> slice:
-    return slice(max(int((middle - reach).min()), 0), max(int((middle + reach).max()) + 2, 0))
 
 
 def draw_portrait(
@@ -221,19 +125,6 @@ def draw_portrait(
     return sketch.image
 
 
-def _ellipse(u: Array, v: Array, width: Array | float, height: float) -> Array:
-    # Exact on the edge of a circle and close to it for mild ellipses.
-    across, down = u * (1 / width), v * (1 / height)
-    return (np.sqrt(across * across + down * down) - 1) * np.minimum(width, height)
-
-
-def _stroke(
-    u: Array, v: Array, curve: Array, half_length: Array | float, thickness: Array | float
-) -> Array:
-    """Distance of a stroke that follows v = curve(u) for |u| below `half_length`."""
-    return np.maximum(np.abs(v - curve) - thickness, np.abs(u) - half_length)
-
-
 def _head_distance(u: Array, v: Array, traits: FaceTraits, chin: Array) -> Array:
     below = np.maximum(v, 0)
     across = u / (traits.width * (1 - traits.taper * below * below))
@@ -241,47 +132,39 @@ def _head_distance(u: Array, v: Array, traits: FaceTraits, chin: Array) -> Array
     return (np.sqrt(across * across + down * down) - 1) * traits.width
 
 
-def _plane(colour: Colour) -> Array:
-    return np.array(colour, dtype=np.float32).reshape(3, 1, 1, 1)
-
-
-def _darker(colour: Colour, factor: float) -> Colour:
-    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
-
-
 def _draw_back_hair(sketch: Sketch, traits: FaceTraits) -> None:
     if traits.hair_style == LONG:
         width = traits.width + 0.2
-        top = _ellipse(sketch.u, sketch.v, width, 1.12)
+        top = ellipse(sketch.u, sketch.v, width, 1.12)
         sides = np.maximum(np.abs(sketch.u) - width, np.abs(sketch.v - 0.65) - 0.65)
-        sketch.paint(sketch.cover(np.minimum(top, sides), 0.03), _darker(traits.hair, 0.75))
+        sketch.paint(sketch.cover(np.minimum(top, sides), 0.03), darker(traits.hair, 0.75))
     elif traits.hair_style == CURLY:
         crown = sketch.window(0, -0.22, traits.width + 0.25, 1.1)
         bumps = 0.035 * np.sin(17 * np.arctan2(crown.v + 0.22, crown.u))
-        shape = _ellipse(crown.u, crown.v, traits.width + 0.2, 1.02) + bumps
-        crown.paint(crown.cover(shape, 0.03), _darker(traits.hair, 0.85))
+        shape = ellipse(crown.u, crown.v, traits.width + 0.2, 1.02) + bumps
+        crown.paint(crown.cover(shape, 0.03), darker(traits.hair, 0.85))
 
 
 def _draw_neck(sketch: Sketch, traits: FaceTraits) -> None:
     part = sketch.window(0, 1.2, 0.5, 0.7)
     half_width = 0.36 + 0.1 * np.maximum(part.v, 0) ** 2
-    part.paint(part.cover(np.abs(part.u) - half_width, 0.02), _darker(traits.skin, 0.72))
+    part.paint(part.cover(np.abs(part.u) - half_width, 0.02), darker(traits.skin, 0.72))
 
 
 def _draw_head(sketch: Sketch, traits: FaceTraits, chin: Array, light: tuple[float, float]) -> None:
     for side in (-1, 1):
         ear = sketch.window(side * traits.width, 0.02, 0.16, 0.26)
-        ear.paint(ear.cover(_ellipse(ear.u, ear.v, 0.11, 0.2)), _darker(traits.skin, 0.85))
+        ear.paint(ear.cover(ellipse(ear.u, ear.v, 0.11, 0.2)), darker(traits.skin, 0.85))
     head = sketch.window(0, 0, traits.width + 0.05, 1.2)
     distance = _head_distance(head.u, head.v, traits, chin)
     depth = 1 + np.minimum(distance * (1 / traits.width), 0)
     shade = 1.06 - 0.24 * depth * depth * depth + light[0] * head.u + light[1] * head.v
     opacity = head.cover(distance)
-    head.paint(opacity, _plane(traits.skin) * shade)
+    head.paint(opacity, plane(traits.skin) * shade)
     if traits.beard:
         # Chin and jaws, but not the mouth and what lies above it.
         above = 0.38 - head.v + 0.12 * np.abs(head.u) - 0.35 * head.u * head.u
-        mouth = 0.02 - _ellipse(head.u, head.v - 0.5, traits.mouth_width + 0.08, 0.2)
+        mouth = 0.02 - ellipse(head.u, head.v - 0.5, traits.mouth_width + 0.08, 0.2)
         head.paint(traits.beard * opacity * head.cover(np.maximum(above, mouth), 0.1), traits.hair)
 
 
@@ -296,7 +179,7 @@ def _draw_eye(sketch: Sketch, traits: FaceTraits, expression: Expression, side: 
     # The lids meet at the lower one when the eye is shut.
     top = -up * bow + (1 - awake) * 0.6 * down * bow
     bottom = down * bow
-    socket = _ellipse(u, v + 0.03, width + 0.07, height + 0.07)
+    socket = ellipse(u, v + 0.03, width + 0.07, height + 0.07)
     eye.shade(eye.cover(socket, 0.12), 0.9)
     opening = np.maximum(np.maximum(top - v, v - bottom), np.abs(u) - width)
     visible = eye.cover(opening)
@@ -307,12 +190,12 @@ def _draw_eye(sketch: Sketch, traits: FaceTraits, expression: Expression, side: 
     eye.paint(visible * eye.cover(iris - 0.042), (18, 15, 15))
     glint = np.hypot(u - 0.05 * gaze_u - 0.03, v + 0.045 - 0.03 * gaze_v)
     eye.paint(visible * eye.cover(glint - 0.02), (255, 255, 255))
-    lashes = eye.cover(_stroke(u, v, top - 0.012, width + 0.02, 0.018))
+    lashes = eye.cover(stroke(u, v, top - 0.012, width + 0.02, 0.018))
     eye.paint(0.9 * lashes, (40, 28, 26))
-    crease = eye.cover(_stroke(u, v, bottom + 0.05, 0.8 * width, 0.008), 0.03)
+    crease = eye.cover(stroke(u, v, bottom + 0.05, 0.8 * width, 0.008), 0.03)
     eye.shade(crease, 0.88 - 0.2 * np.maximum(expression.squint, 0))
     if traits.glasses:
-        rim = np.abs(_ellipse(u, v, width + 0.085, height + 0.1)) - 0.014
+        rim = np.abs(ellipse(u, v, width + 0.085, height + 0.1)) - 0.014
         eye.paint(0.85 * eye.cover(rim), (35, 35, 42))
 
 
@@ -330,13 +213,13 @@ def _draw_brow(sketch: Sketch, traits: FaceTraits, expression: Expression, side:
     arch = 0.05 + 0.03 * expression.outer_brow
     curve = -inner * (1 - along) / 2 - outer * (1 + along) / 2 - arch * (1 - along * along)
     thickness = traits.brow_thickness * (1 - 0.45 * np.clip(along, -0.5, 1))
-    brow.paint(0.92 * brow.cover(_stroke(brow.u, brow.v, curve, width, thickness)), traits.hair)
+    brow.paint(0.92 * brow.cover(stroke(brow.u, brow.v, curve, width, thickness)), traits.hair)
 
 
 def _draw_cheek(sketch: Sketch, traits: FaceTraits, expression: Expression, side: int) -> None:
     cheek = sketch.window(side * 0.42, 0.26, 0.34, 0.4)
     lifted = np.maximum(expression.corner, 0)
-    blush = cheek.cover(_ellipse(cheek.u, cheek.v + 0.05 * lifted, 0.2, 0.15), 0.2)
+    blush = cheek.cover(ellipse(cheek.u, cheek.v + 0.05 * lifted, 0.2, 0.15), 0.2)
     cheek.paint((0.12 + 0.18 * lifted) * blush, traits.lips)
     # The fold from the nose to the corner of the mouth, which a smile deepens.
     depth = 0.3 * lifted + 0.1 * np.maximum(expression.stretch, 0) + 0.06
@@ -362,8 +245,8 @@ def _draw_nose(sketch: Sketch, traits: FaceTraits) -> None:
     width = traits.nose_width
     tip = -0.1 + traits.nose_length
     below = sketch.window(0, tip, width + 0.06, 0.1)
-    below.shade(below.cover(_ellipse(below.u, below.v, width, 0.05), 0.06), 0.78)
-    nostrils = _ellipse(np.abs(below.u) - 0.55 * width, below.v, 0.035, 0.022)
+    below.shade(below.cover(ellipse(below.u, below.v, width, 0.05), 0.06), 0.78)
+    nostrils = ellipse(np.abs(below.u) - 0.55 * width, below.v, 0.035, 0.022)
     below.shade(below.cover(nostrils, 0.02), 0.55)
     ridge = sketch.window(0.04, tip - 0.24, 0.15, 0.24)
     ends = np.abs(ridge.v) - 0.2
@@ -393,7 +276,7 @@ def _draw_mouth(sketch: Sketch, traits: FaceTraits, expression: Expression) -> N
     outer_upper = upper - 0.75 * fullness * bow + notch
     outer_lower = lower + fullness * bow
     side = np.abs(u) - width
-    mouth.shade(mouth.cover(_stroke(u, v, outer_lower + 0.05, 0.6 * width, 0.015), 0.06), 0.87)
+    mouth.shade(mouth.cover(stroke(u, v, outer_lower + 0.05, 0.6 * width, 0.015), 0.06), 0.87)
     lips = np.maximum(np.maximum(outer_upper - v, v - outer_lower), side)
     mouth.paint(mouth.cover(lips), traits.lips)
     hole = mouth.cover(np.maximum(np.maximum(upper - v, v - lower), side))
@@ -401,7 +284,7 @@ def _draw_mouth(sketch: Sketch, traits: FaceTraits, expression: Expression) -> N
     parted = np.maximum(jaw - 0.05, 0)  # lips that barely part show no teeth
     teeth = v - upper - (0.045 + 0.03 * smile)
     mouth.paint(hole * mouth.cover(teeth) * np.minimum(6 * parted, 1), (236, 232, 222))
-    tongue = _ellipse(u, v - 0.9 * opening, 0.6 * width, 0.1)
+    tongue = ellipse(u, v - 0.9 * opening, 0.6 * width, 0.1)
     mouth.paint(hole * mouth.cover(tongue, 0.03) * np.minimum(3 * parted, 0.8), (176, 84, 86))
     corners = np.hypot(np.abs(u) - width, v + 0.55 * lift)  # `middle` at the ends is −0.55 lift
     mouth.shade(mouth.cover(corners - 0.02, 0.04), 0.7)
@@ -412,7 +295,7 @@ def _draw_front_hair(sketch: Sketch, traits: FaceTraits, pose: Pose) -> None:
     centre = -0.5
     top = sketch.window(0, centre, traits.width + rim + 0.03, 0.7)
     v = top.v + centre
-    cap = _ellipse(top.u, v + 0.02, traits.width + rim, 1.0 + rim)
+    cap = ellipse(top.u, v + 0.02, traits.width + rim, 1.0 + rim)
     # A parted hairline that comes down at the temples.
     u = top.u - 0.1 * pose.yaw
     line = 0.05 * pose.pitch - traits.hairline + 0.55 * (u + 0.12) * (u + 0.12)
@@ -422,4 +305,4 @@ def _draw_front_hair(sketch: Sketch, traits: FaceTraits, pose: Pose) -> None:
     opacity = top.cover(np.maximum(cap, v - line), 0.03)
     if traits.hair_style == SHAVEN:
         opacity *= 0.55
-    top.paint(opacity, _plane(traits.hair) * streaks)
+    top.paint(opacity, plane(traits.hair) * streaks)

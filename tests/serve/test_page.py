@@ -20,7 +20,7 @@ from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve import commands
 from hicmae.serve.analysis import Answer, Limits, PersonAnswer, analyse
-from hicmae.serve.figures import about_html, answer_html, message_box
+from hicmae.serve.panels import about_html, answer_html, message_box
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hicmae[serve]'")
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import Limits, analyse
-from hicmae.serve.figures import about_html, answer_html, hint_box, message_box
+from hicmae.serve.panels import about_html, answer_html, hint_box, message_box
 
 _FORGET_AFTER = 600  # seconds, for uploads that are never asked about
 _LOOK_EVERY = 60  # seconds

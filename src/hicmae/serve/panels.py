@@ -5,33 +5,34 @@ Everything that comes from a checkpoint or a file is escaped.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
-import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
-import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
-from PIL import Image
-from torch import Tensor
 
 from hicmae.choices import Use
 from hicmae.colours import as_hex, colour_of
 from hicmae.inference.results import Floats
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
+from hicmae.serve.pictures import (
+    as_bytes,
+    curve_svg,
+    overlay,
+    picture,
+    relative,
+    spectrogram_pictures,
+    strip,
+    thumbnail,
+    upright,
+    upsampled,
+    wide_picture,
+)
 from hicmae.weights.description import ModelDescription
 
 _MOST_BARS = 8
 _MOST_CURVES = 5
 _MOST_NAMES = 12
 _MOST_FRAMES = 8
-_THUMBNAIL = 112  # pixels
-_PAGE_COLOUR = "#010203"  # stands for the colour of the page's text, dark or light
-_HEAT = "inferno"
-_FILL = 0.35  # grey of what is no sound
 
 
 def message_box(text: str) -> str:
@@ -55,7 +56,8 @@ def answer_html(answer: Answer) -> str:
         checked = " checked" if place == 0 else ""
         name = f"hm-person-{place}"
         choices.append(f'<input type="radio" name="hm-person" id="{name}"{checked}>')
-        face = _picture(_middle_frame(person.moment), f"Person {person.number}")
+        middle = person.moment.frames[len(person.moment.frames) // 2]
+        face = picture(thumbnail(middle), f"Person {person.number}")
         labels.append(
             f'<label for="{name}">{face}<span>Person {person.number}<small>'
             f"{_span(person.start, person.end)}</small></span></label>"
@@ -170,47 +172,8 @@ def _curve_card(answer: Answer, person: PersonAnswer, order: Sequence[int]) -> s
         f"{escape(answer.outputs[place])}</span>"
         for place in shown
     )
-    picture = curve_svg(person, shown, answer.kind, (person.moment.start, person.moment.end))
-    return _card("Over time", f'{picture}<div class="hm-legend">{legend}</div>', note)
-
-
-def curve_svg(
-    person: PersonAnswer, places: Sequence[int], kind: str, shaded: tuple[float, float]
-) -> str:
-    """The scores of every window over time, as SVG in the colour of the surrounding text.
-
-    Args:
-        person: Whose windows.
-        places: Which outputs, by their place.
-        kind: "classification", for an axis of percent, or "regression".
-        shaded: Start and end in seconds of what is shaded.
-    """
-    with mpl.rc_context({"font.size": 10.5}):
-        figure = Figure(figsize=(4.4, 2.1), layout="constrained")
-        axes = figure.add_subplot()
-        axes.axvspan(*shaded, color=_PAGE_COLOUR, alpha=0.08, linewidth=0)
-        middle = person.window_times.mean(axis=1)
-        for place in reversed(places):
-            colour = as_hex(colour_of(place))
-            scores = person.window_scores[:, place]
-            axes.plot(middle, scores, color=colour, linewidth=2.2, marker="o", markersize=4)
-        start, end = float(person.window_times[0, 0]), float(person.window_times[-1, 1])
-        axes.set_xlim(start, end)
-        axes.set_xlabel("seconds", color=_PAGE_COLOUR)
-        if kind == "classification":
-            axes.set_ylim(-0.03, 1.03)
-            axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-        else:
-            axes.axhline(0, color=_PAGE_COLOUR, linewidth=0.8)
-        axes.tick_params(colors=_PAGE_COLOUR)
-        axes.grid(axis="y", color=_PAGE_COLOUR, alpha=0.12)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_PAGE_COLOUR)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_PAGE_COLOUR, "currentColor")
-    return f'<div class="hm-curve" role="img" aria-label="Scores over time">{svg}</div>'
+    curves = curve_svg(person, shown, answer.kind, (person.moment.start, person.moment.end))
+    return _card("Over time", f'{curves}<div class="hm-legend">{legend}</div>', note)
 
 
 def _face_card(answer: Answer, person: PersonAnswer) -> str:
@@ -219,18 +182,18 @@ def _face_card(answer: Answer, person: PersonAnswer) -> str:
     title = f"{what}, {_span(moment.start, moment.end)}"
     count = min(_MOST_FRAMES, len(moment.frames))
     chosen = np.linspace(0, len(moment.frames) - 1, count).round().astype(int)
-    frames = [_thumbnail(moment.frames[place]) for place in chosen]
-    rows = "<h4>What the model saw</h4>" + _strip(frames, "What the model saw")
+    frames = [thumbnail(moment.frames[place]) for place in chosen]
+    rows = "<h4>What the model saw</h4>" + strip(frames, "What the model saw")
     note = _moment_note(answer, person)
     if moment.video_map is not None:
-        heat = _relative(moment.video_map)
+        heat = relative(moment.video_map)
         tube = len(moment.frames) // len(heat)
-        shape = (_THUMBNAIL, _THUMBNAIL)
+        shape = frames[0].shape[:2]
         looks = [
-            _overlay(frame, _upsampled(heat[place // tube], shape))
+            overlay(frame, upsampled(heat[place // tube], shape))
             for frame, place in zip(frames, chosen, strict=True)
         ]
-        rows += f"<h4>Where the model looks {_SCALE}</h4>" + _strip(looks, "Where the model looks")
+        rows += f"<h4>Where the model looks {_SCALE}</h4>" + strip(looks, "Where the model looks")
         note += " " + _ROLLOUT_NOTE
     else:
         note += " This model does not read pictures."
@@ -254,29 +217,24 @@ def _moment_note(answer: Answer, person: PersonAnswer) -> str:
 
 def _sound_card(moment: Moment) -> str:
     spectrogram = moment.spectrogram
-    heard = spectrogram[: moment.heard] if moment.heard else spectrogram
-    low, high = np.percentile(heard, [2, 99.5])
-    loud = np.clip((spectrogram - low) / max(high - low, 1e-6), 0, 1)
-    coloured = mpl.colormaps["magma"](loud)[..., :3]
-    grey = loud[..., None].repeat(3, axis=2)
-    coloured[moment.heard :] = grey[moment.heard :] = _FILL
+    coloured, grey = spectrogram_pictures(spectrogram, moment.heard)
     seconds = len(spectrogram) / 100  # a row is 10 ms
     start, end = f"{moment.start:.1f} s", f"{moment.start + seconds:.1f} s"
     axis = f'<div class="hm-axis"><span>{start}</span><span>{end}</span></div>'
     parts = [
         "<h4>What the model heard</h4>"
-        + _wide_picture(_upright(coloured), "Spectrogram of the moment")
+        + wide_picture(upright(coloured), "Spectrogram of the moment")
         + axis
     ]
     note = "Low tones at the bottom, high ones at the top; bright is loud."
     if moment.heard < len(spectrogram):
         note += " Grey: the model takes more sound at once than the moment has."
     if moment.audio_map is not None:
-        heat = _upsampled(_relative(moment.audio_map), spectrogram.shape)
-        looks = _overlay(_bytes(grey), heat)
+        heat = upsampled(relative(moment.audio_map), spectrogram.shape)
+        looks = overlay(as_bytes(grey), heat)
         parts.append(
             f"<h4>Where the model listens {_SCALE}</h4>"
-            + _wide_picture(looks.transpose(1, 0, 2)[::-1], "Where the model listens")
+            + wide_picture(looks.transpose(1, 0, 2)[::-1], "Where the model listens")
             + axis
         )
     else:
@@ -284,11 +242,6 @@ def _sound_card(moment: Moment) -> str:
     body = "".join(f"<div>{part}</div>" for part in parts)
     title = f"The sound, {_span(moment.start, moment.end)}"
     return _card(title, f'<div class="hm-columns">{body}</div>', note, wide=True)
-
-
-def _upright(picture: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """A picture (time, frequency, 3) with time to the right and frequency upwards."""
-    return _bytes(picture.transpose(1, 0, 2)[::-1])
 
 
 def _modality_card(moment: Moment, bars: _Bars) -> str:
@@ -343,59 +296,6 @@ def _card(title: str, body: str, note: str = "", *, wide: bool = False) -> str:
     kind = "hm-card hm-wide" if wide else "hm-card"
     foot = f"<p>{escape(note.strip())}</p>" if note.strip() else ""
     return f'<article class="{kind}"><h3>{escape(title)}</h3>{body}{foot}</article>'
-
-
-def _strip(frames: Sequence[npt.NDArray[np.uint8]], name: str) -> str:
-    pictures = "".join(
-        _picture(frame, f"{name}, frame {number}") for number, frame in enumerate(frames, start=1)
-    )
-    return f'<div class="hm-strip">{pictures}</div>'
-
-
-def _picture(frame: npt.NDArray[np.uint8], name: str) -> str:
-    return f'<img alt="{escape(name)}" src="{_data_url(frame, "jpeg")}">'
-
-
-def _wide_picture(picture: npt.NDArray[np.uint8], name: str) -> str:
-    return f'<img class="hm-sound" alt="{escape(name)}" src="{_data_url(picture, "png")}">'
-
-
-def _data_url(picture: npt.NDArray[np.uint8], kind: str) -> str:
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, kind.upper())
-    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
-
-
-def _middle_frame(moment: Moment) -> npt.NDArray[np.uint8]:
-    return _thumbnail(moment.frames[len(moment.frames) // 2])
-
-
-def _thumbnail(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(frame).resize((_THUMBNAIL, _THUMBNAIL)))
-
-
-def _relative(weights: Tensor) -> Tensor:
-    """Weights spread over [0, 1]; equal ones become 0."""
-    weights = weights.float() - weights.min()
-    return weights / weights.max().clamp(min=1e-12)
-
-
-def _upsampled(weights: Tensor, shape: Sequence[int]) -> Floats:
-    """Weights (h, w) smoothly enlarged to a shape (H, W)."""
-    large = F.interpolate(weights[None, None], size=tuple(shape), mode="bicubic")
-    return large[0, 0].clamp(0, 1).numpy()
-
-
-def _overlay(picture: npt.NDArray[np.uint8], heat: Floats) -> npt.NDArray[np.uint8]:
-    """A grey picture (H, W, 3) with heat (H, W) in [0, 1] laid over it."""
-    grey = picture.mean(axis=2, keepdims=True) / 255
-    colour = mpl.colormaps[_HEAT](heat)[..., :3]
-    return _bytes(0.45 * grey + 0.55 * colour)
-
-
-def _bytes(picture: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """A picture in [0, 1] as uint8."""
-    return np.round(255 * picture).astype(np.uint8)
 
 
 def _span(start: float, end: float) -> str:

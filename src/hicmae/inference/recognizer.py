@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, get_args, overload
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from hicmae.choices import Faces, Use
 from hicmae.data.batches import Batch, RawBatch
 from hicmae.data.preprocessing import BatchPreprocessor
-from hicmae.errors import CheckpointError, ConfigError, DataError
+from hicmae.errors import CheckpointError, ConfigError
 from hicmae.faces import FaceOptions
 from hicmae.faces.people import (
     PersonTrack,
@@ -26,24 +23,18 @@ from hicmae.faces.people import (
     find_people,
     whole_picture,
 )
+from hicmae.inference.clips import Clip, is_one, openers, senses
 from hicmae.inference.hub import HubModel
-from hicmae.inference.results import Embedding, Person, Recognition
-from hicmae.inference.windows import InputWindow, frame_step, read_windows
+from hicmae.inference.results import Embedding, Floats, Person, Recognition
+from hicmae.inference.windows import InputWindow, WindowTable, frame_step, read_windows
 from hicmae.media import SAMPLE_RATE
-from hicmae.media.listing import clips_of_folder, is_media_folder
-from hicmae.media.recording import (
-    NOMINAL_FPS,
-    FileRecording,
-    Recording,
-)
+from hicmae.media.recording import NOMINAL_FPS, Recording
 from hicmae.models import RecognitionModel
 from hicmae.weights.description import ModelDescription, ModelKind
 
-Clip = str | Path | Recording
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces
 
 Result = TypeVar("Result")
-Floats = npt.NDArray[np.float32]
 
 
 class EmotionRecognizer(HubModel):
@@ -168,7 +159,7 @@ class EmotionRecognizer(HubModel):
                 "fine-tune it, or take its features with embed."
             )
         found = self._each(clip, lambda one, told: self._recognize(one, use, told), progress)
-        return found[0] if _is_one(clip) else found
+        return found[0] if is_one(clip) else found
 
     def embed(
         self,
@@ -212,7 +203,7 @@ class EmotionRecognizer(HubModel):
             ConfigError: As for `recognize`.
             DataError: As for `recognize`; pictures and sound are read later.
         """
-        sees, hears = self._senses(recording, use)
+        sees, hears = senses(recording, self.description.modality, use)
         if sees and self.faces == "crop":
             people = find_people(
                 recording, self.face_options, most=self.most_people, progress=progress
@@ -315,7 +306,7 @@ class EmotionRecognizer(HubModel):
         use: Use,
         progress: Progress | None,
         compute: Callable[[Tensor, Tensor], list[Floats]],
-    ) -> _Table:
+    ) -> WindowTable:
         """What the model computes of every window of a clip."""
         tell = progress or _tell_nobody
         people, windows = self.windows(
@@ -334,7 +325,7 @@ class EmotionRecognizer(HubModel):
             tell(searched + (1 - searched) * min(reached / recording.duration, 1.0))
         tell(1.0)
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return _Table(people, np.array(numbers), np.array(times, np.float32), columns)
+        return WindowTable(people, np.array(numbers), np.array(times, np.float32), columns)
 
     def _probed(self, video: Tensor, audio: Tensor, use: Use) -> tuple[Tensor, Tensor]:
         if use == "audio":
@@ -347,31 +338,6 @@ class EmotionRecognizer(HubModel):
             audio = self.preprocessor.filter_bank(silence, length).expand_as(audio)
         return video, audio
 
-    def _senses(self, recording: Recording, use: Use) -> tuple[bool, bool]:
-        """Whether the model sees and hears the clip."""
-        modality, source = self.description.modality, recording.source
-        if use not in get_args(Use):
-            raise ConfigError(f"use is '{use}': choose {', '.join(get_args(Use))}.")
-        if use != "both" and modality not in {"audio_visual", use}:
-            raise ConfigError(
-                f"use is '{use}', but this model reads {modality} alone: leave use at 'both'."
-            )
-        sees = modality != "audio" and use != "audio"
-        hears = modality != "video" and use != "video"
-        if hears and not recording.has_sound:
-            silent = modality == "audio_visual" and recording.has_video
-            option = ", or take the pictures alone with use='video' (--use video)" if silent else ""
-            raise DataError(
-                f"{source} has no sound, which this model reads: give a clip with sound{option}."
-            )
-        if sees and not recording.has_video:
-            blind = modality == "audio_visual"
-            option = ", or take the sound alone with use='audio' (--use audio)" if blind else ""
-            raise DataError(
-                f"{source} has no pictures, which this model reads: give a video{option}."
-            )
-        return sees, hears
-
     def _each(
         self,
         clip: Clip | Sequence[Clip],
@@ -379,49 +345,16 @@ class EmotionRecognizer(HubModel):
         progress: Progress | None,
     ) -> list[Result]:
         """Works on every clip, opening one at a time."""
-        openers = self._openers(clip)
+        hears_alone = self.description.modality == "audio"
+        clips = openers(clip, sounds_alone=hears_alone)
         results = []
-        for number, opened in enumerate(openers):
-            told = None if progress is None else _part_of(progress, number, len(openers))
+        for number, opened in enumerate(clips):
+            told = None if progress is None else _part_of(progress, number, len(clips))
             results.append(work(opened(), told))
         return results
 
-    def _openers(self, clip: Clip | Sequence[Clip]) -> list[Callable[[], Recording]]:
-        if isinstance(clip, Recording):
-            return [lambda: clip]
-        if not isinstance(clip, str | Path):
-            return [opener for one in clip for opener in self._openers(one)]
-        path = Path(clip).expanduser()
-        if not is_media_folder(path):
-            return [partial(FileRecording, clip)]
-        hears_alone = self.description.modality == "audio"
-        files = clips_of_folder(path, sounds_alone=hears_alone)
-        return [partial(FileRecording, video, sound=sound) for video, sound in files]
 
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """What was computed of the windows of a clip.
-
-    Attributes:
-        people: Who is in view.
-        numbers: Whose each window is (W,).
-        times: Start and end of each window (W, 2).
-        columns: What was computed, each (W, ...).
-    """
-
-    people: list[PersonTrack]
-    numbers: npt.NDArray[np.int64]
-    times: Floats
-    columns: list[Floats]
-
-    def of(self, number: int) -> tuple[Floats, list[Floats]]:
-        """Times and columns of the windows of one person."""
-        own = self.numbers == number
-        return self.times[own], [column[own] for column in self.columns]
-
-
-def _person(track: PersonTrack, recording: Recording, table: _Table, kept: float) -> Person:
+def _person(track: PersonTrack, recording: Recording, table: WindowTable, kept: float) -> Person:
     times, (scores,) = table.of(track.number)
     box_times, boxes = box_track(track, recording, kept)
     return Person(
@@ -434,12 +367,6 @@ def _person(track: PersonTrack, recording: Recording, table: _Table, kept: float
         box_times=box_times,
         boxes=boxes,
     )
-
-
-def _is_one(clip: Clip | Sequence[Clip]) -> bool:
-    if isinstance(clip, str | Path):
-        return not is_media_folder(Path(clip).expanduser())
-    return isinstance(clip, Recording)
 
 
 def _tell_nobody(_share: float) -> None:

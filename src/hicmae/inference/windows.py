@@ -59,6 +59,28 @@ class WindowPlan:
     end: int
 
 
+@dataclass(frozen=True, eq=False)
+class WindowTable:
+    """What was computed of the windows of a clip.
+
+    Attributes:
+        people: Who is in view.
+        numbers: Whose each window is (W,).
+        times: Start and end of each window (W, 2).
+        columns: What was computed, each (W, ...).
+    """
+
+    people: list[PersonTrack]
+    numbers: npt.NDArray[np.int64]
+    times: npt.NDArray[np.float32]
+    columns: list[npt.NDArray[np.float32]]
+
+    def of(self, number: int) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
+        """Times and columns of the windows of one person."""
+        own = self.numbers == number
+        return self.times[own], [column[own] for column in self.columns]
+
+
 def frame_step(stride: int, fps: float) -> int:
     """Distance between the frames of a window, so that they lie as far apart as in training.
 

@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         fail("stopped")
     except SystemExit as error:
-        if _is(error, "lightning.pytorch.utilities.exceptions:SIGTERMException"):
+        if _is_of_class(error, "lightning.pytorch.utilities.exceptions:SIGTERMException"):
             # As a shell reports a process that the signal ended; Lightning's status says success.
             raise SystemExit(128 + signal.SIGTERM) from error
         raise
@@ -154,12 +154,15 @@ def explain(error: BaseException) -> str | None:
     """One sentence for a mistake of the user's; None for a defect of the program."""
     text = " ".join(str(error).split())
     sentence = None
-    if isinstance(error, HicmaeError | FileNotFoundError | PermissionError) or _is(
+    if isinstance(error, HicmaeError | FileNotFoundError | PermissionError) or _is_of_class(
         error, "lightning.fabric.utilities.exceptions:MisconfigurationException"
     ):
         sentence = text
-    elif _is(error, "jsonargparse:ArgumentError") or "does not validate against" in text.lower():
-        sentence = f"{_heart(str(error))} (hicmae COMMAND --help shows all options)"
+    elif (
+        _is_of_class(error, "jsonargparse:ArgumentError")
+        or "does not validate against" in text.lower()
+    ):
+        sentence = f"{_main_sentence(str(error))} (hicmae COMMAND --help shows all options)"
     elif isinstance(error, RuntimeError) and "loading state_dict" in text:
         differences = re.findall(r'(?:key\(s\) in state_dict: "|size mismatch for )([\w.]+)', text)
         sentence = (
@@ -177,7 +180,7 @@ def explain(error: BaseException) -> str | None:
     return sentence
 
 
-def _is(error: BaseException, place: str) -> bool:
+def _is_of_class(error: BaseException, place: str) -> bool:
     """Whether an error is of a class that is named by module and name, without importing it."""
     module, name = place.split(":")
     # What raised the error has loaded the module of its class.
@@ -185,15 +188,15 @@ def _is(error: BaseException, place: str) -> bool:
     return kind is not None and isinstance(error, kind)
 
 
-def _heart(message: str) -> str:
+def _main_sentence(message: str) -> str:
     """What matters in a parser's message, which else lists types and whole configs."""
     # "Does not validate against any of the Union subtypes ... Errors: - first - second ..."
     listed = re.search(
         r"Errors:\s*- (.*?)\s*(?:- Expected a <class 'NoneType'>|Given value|$)", message, re.S
     )
     key = re.match(r'Parser key "([\w.]+)"', message)
-    heart = " ".join((listed[1] if listed else message).split())
-    return f"{key[1]}: {heart}" if key and listed else heart
+    sentence = " ".join((listed[1] if listed else message).split())
+    return f"{key[1]}: {sentence}" if key and listed else sentence
 
 
 def fail(sentence: str) -> NoReturn:

@@ -23,10 +23,10 @@ from hicmae.errors import ConfigError, DataError  # noqa: E402
 from hicmae.faces.alignment import (  # noqa: E402
     FACE_POINTS,
     align,
-    moved,
     similarity,
     source_region,
     template,
+    within_region,
 )
 from hicmae.faces.detection import Face, build_detector  # noqa: E402
 from hicmae.faces.tracking import track_face  # noqa: E402
@@ -186,7 +186,7 @@ class TestAlignment:
             part = np.ascontiguousarray(picture[top : top + height, left : left + width])
             assert part.size < picture.size
             np.testing.assert_allclose(
-                align(part, moved(transform, region), 32).astype(int),
+                align(part, within_region(transform, region), 32).astype(int),
                 align(picture, transform, 32).astype(int),
                 atol=1,
             )

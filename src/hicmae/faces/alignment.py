@@ -133,7 +133,7 @@ def align(picture: Picture, transform: Array, size: int) -> Picture:
     return crop
 
 
-def moved(transforms: Array, region: Region) -> Array:
+def within_region(transforms: Array, region: Region) -> Array:
     """The same transforms (..., 2, 3) for a picture of which only a region is left."""
     top, left, _, _ = region
     result = transforms.copy()

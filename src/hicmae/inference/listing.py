@@ -46,13 +46,15 @@ def list_clips(given: Sequence[str], *, sounds_alone: bool) -> list[NamedClip]:
             raise DataError(f"There is no file or folder {path}: check the path.")
         if not is_media_folder(path):
             name = Path(path.resolve().name)
-            clips.append(NamedClip(path, None, text, name if path.is_dir() else _bare(name)))
+            clips.append(
+                NamedClip(path, None, text, name if path.is_dir() else _without_suffix(name))
+            )
             continue
         for video, sound in clips_of_folder(path, sounds_alone=sounds_alone):
             below = video.relative_to(path)
             # Folders of the same structure are told apart by their own path.
             source = below if len(given) == 1 else video
-            clips.append(NamedClip(video, sound, source.as_posix(), _bare(below)))
+            clips.append(NamedClip(video, sound, source.as_posix(), _without_suffix(below)))
     first: dict[Path, NamedClip] = {}
     for clip in clips:
         if first.setdefault(clip.path.resolve(), clip) is not clip:
@@ -60,5 +62,5 @@ def list_clips(given: Sequence[str], *, sounds_alone: bool) -> list[NamedClip]:
     return clips
 
 
-def _bare(path: Path) -> Path:
+def _without_suffix(path: Path) -> Path:
     return path.with_suffix("")

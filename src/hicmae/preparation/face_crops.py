@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from hicmae.data.manifest import Clip
-from hicmae.faces.alignment import align, moved, similarity, source_region, template
+from hicmae.faces.alignment import align, similarity, source_region, template, within_region
 from hicmae.faces.detection import Array, Picture
 from hicmae.faces.options import FaceOptions
 from hicmae.faces.searching import find_faces, frames_to_search
@@ -141,7 +141,7 @@ def _crops(reader: VideoReader, landmarks: Array, options: FaceOptions) -> Itera
     """The upright face of every frame."""
     transforms = similarity(landmarks, template(options.size, options.margin))
     region = source_region(transforms, options.size, reader.width, reader.height)
-    transforms = moved(transforms, region)
+    transforms = within_region(transforms, region)
     pictures = _pictures(reader, range(reader.frame_count), region)
     for picture, transform in zip(pictures, transforms, strict=True):
         yield align(picture, transform, options.size)

@@ -22,8 +22,6 @@ what is missing in it is NaN.
   together by the mean of their outputs; NaN is a clip judged alone.
 """
 
-import os
-import re
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from io import BytesIO
@@ -36,11 +34,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hicmae.data.clip_names import clip_names
 from hicmae.data.table_files import read_table
 from hicmae.errors import DataError
 from hicmae.files import whole_file
 from hicmae.media import Side
-from hicmae.media.listing import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from hicmae.media.members import file_of, is_there
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
@@ -61,9 +59,6 @@ COLUMNS = (
 )
 SPLITS = ("train", "val", "test")
 SIDES = ("left", "right")
-_MEDIA_SUFFIX = re.compile(
-    "(?:" + "|".join(map(re.escape, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES))) + ")$", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -223,7 +218,7 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
         raise DataError(f"Manifest {path}, row {position + 1}: the video cell is empty.")
     folder = path.parent if root is None else Path(root).expanduser()
     if "id" not in table:
-        table["id"] = _names(table, folder)
+        table["id"] = clip_names(table, folder)
     try:
         table = complete_manifest(table)
     except DataError as error:
@@ -304,32 +299,6 @@ def _relative(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":
     absolute = paths.where(paths.isna() | paths.str.startswith("/"), f"{Path.cwd()}/" + paths)
     inside = absolute.str.startswith(f"{folder}/").fillna(value=False).astype(bool)
     return absolute.mask(inside, absolute.str.slice(len(f"{folder}/")))
-
-
-def _names(table: pd.DataFrame, folder: Path) -> "pd.Series[str]":
-    """What clips are called by their files: paths below the folder that all share, with segments.
-
-    The suffix of a file is no part of a name where names stay apart without it.
-    """
-    names = table["video"]
-    if names.str.contains(r"^/|^\.\.?/|/\.\.?/|//").any():
-        whole = names.map(lambda path: os.path.normpath(folder.absolute() / path))
-        shared = os.path.commonpath([str(Path(path).parent) for path in whole])
-        names = whole.str.slice(len(shared.rstrip("/")) + 1)
-    cut = pd.Series("", index=table.index)
-    if "start" in table or "end" in table:
-        edges = [_as_shown(table.get(edge), table.index) for edge in ("start", "end")]
-        cut = cut.mask((edges[0] != "") | (edges[1] != ""), ":" + edges[0] + "-" + edges[1])
-    bare = names.str.replace(_MEDIA_SUFFIX, "", regex=True)
-    return (bare + cut).mask((bare + cut).duplicated(keep=False), names + cut)
-
-
-def _as_shown(numbers: "pd.Series[Any] | None", index: pd.Index) -> "pd.Series[str]":
-    """Seconds as text, whether they are text in their file or numbers."""
-    if numbers is None:
-        return pd.Series("", index=index)
-    values = pd.to_numeric(numbers, errors="coerce")
-    return values.map("{:.15g}".format).mask(values.isna(), numbers.astype("str")).fillna("")
 
 
 def _resolve(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":

@@ -18,6 +18,7 @@ from typing import NamedTuple, NoReturn
 from rich.console import Console
 from rich.table import Table
 
+from hicmae.command_line import run as run_command
 from hicmae.configs import config_names, describe
 from hicmae.errors import HicmaeError
 from hicmae.imports import quick_imports
@@ -58,16 +59,16 @@ TRAINING = {
 COMMANDS = {
     "recognize": Command("emotions in your own clips", "hicmae.inference.commands:recognize_main"),
     "embed": Command("features of your own clips", "hicmae.inference.commands:embed_main"),
-    "serve": Command("a page that recognises clips", "hicmae.serve.commands:main"),
-    "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:main"),
+    "serve": Command("a page that recognises clips", "hicmae.serve.commands:serve"),
+    "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:visualize"),
     "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:main"),
-    "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:main"),
+    "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:export"),
     "crossval": Command(
         "every fold, and a table of scores", "hicmae.evaluation.commands:crossval_main"
     ),
     "report": Command("runs beside published results", "hicmae.evaluation.commands:report_main"),
     "data": Command("tables, checks and faces of a corpus", "hicmae.preparation.commands:main"),
-    "demo": Command("everything, on a synthetic corpus", "hicmae.demo.run:main"),
+    "demo": Command("everything, on a synthetic corpus", "hicmae.demo.run:demo"),
 }
 
 
@@ -102,7 +103,11 @@ def dispatch(arguments: list[str]) -> None:
     if name in TRAINING:
         _load("hicmae.training.commands:run")(arguments)
     elif name in COMMANDS:
-        _load(COMMANDS[name].place)(options)
+        command = _load(COMMANDS[name].place)
+        if name in {"recognize", "embed", "convert", "data", "crossval", "report"}:
+            command(options)
+        else:
+            run_command(command, name, options)
     elif name == "configs":
         show_configs()
     elif name in {"-h", "--help", "help"}:

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription, load_recognition_model
+from hicmae.cli import dispatch
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError, HicmaeError
-from hicmae.export.commands import main
 from hicmae.export.exporting import TOLERANCE
 from hicmae.export.formats import open_onnx
 from hicmae.export.graph import ClipModel
@@ -126,7 +126,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
             kind = MODELS[name][-1]
             file = folder / "files" / (name + {"onnx": ".onnx", "torch-export": ".pt2"}[kind])
             options = ["--checkpoint", str(checkpoint), "--output", str(file)]
-            main(["--format", kind, *options])
+            dispatch(["export", "--format", kind, *options])
             made[name] = checkpoint, file
         return made[name]
 
@@ -189,7 +189,7 @@ def test_the_command_shows_how_far_file_and_model_are_apart(
     output = tmp_path / "new" / "model.pt2"
     clip = clip_factory("export.mp4", seconds=2.0)
     options = ["--checkpoint", str(checkpoint), "--output", str(output)]
-    main(["--format", "torch-export", *options, "--check_clip", str(clip)])
+    dispatch(["export", "--format", "torch-export", *options, "--check_clip", str(clip)])
     printed = capfd.readouterr()
     assert not printed.err
     for word in ("scores", "logits", "features", "export.mp4, 3 windows", " MB"):
@@ -261,7 +261,7 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path) -> None:
     output.write_text("an earlier file")
     options = ["--checkpoint", str(checkpoint), "--output", str(output)]
     with pytest.raises(HicmaeError, match=r"scores .* differ by nan .*model\.pt2 was not written"):
-        main(["--format", "torch-export", *options])
+        dispatch(["export", "--format", "torch-export", *options])
     assert [path.read_text() for path in output.parent.iterdir()] == ["an earlier file"]
 
 
@@ -288,7 +288,7 @@ def test_mistakes_are_told_before_anything_is_written(
     def refused(error: type[Exception], match: str, **changes: Any) -> None:
         options = good | {f"--{name}": str(value) for name, value in changes.items()}
         with pytest.raises(error, match=match):
-            main([word for option in options.items() for word in option])
+            dispatch(["export", *(word for option in options.items() for word in option)])
 
     refused(CheckpointError, r"gone\.ckpt", checkpoint=tmp_path / "gone.ckpt")
     refused(ArgumentError, "tensorflow", format="tensorflow")

@@ -16,10 +16,11 @@ import httpx
 import numpy as np
 import pytest
 
+from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.serve import commands
 from hicmae.serve.analysis import Answer, Limits, PersonAnswer, analyse
+from hicmae.serve.commands import is_loopback
 from hicmae.serve.panels import about_html, answer_html, message_box
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hicmae[serve]'")
@@ -411,7 +412,7 @@ def test_the_command_serves_until_it_is_ended(
 
     threading.Thread(target=end_it, daemon=True).start()
     handler = signal.getsignal(signal.SIGTERM)
-    commands.main(["--checkpoint", str(folder), "--faces", "none", "--port", str(port)])
+    dispatch(["serve", "--checkpoint", str(folder), "--faces", "none", "--port", str(port)])
     assert f"The page is at http://127.0.0.1:{port}/" in capsys.readouterr().out
     assert len(seen) == 1
     assert list(temporary.iterdir()) == []
@@ -421,11 +422,11 @@ def test_the_command_serves_until_it_is_ended(
 def test_the_command_refuses_what_cannot_recognise(recognizer_of: Build, tmp_path: Path) -> None:
     recognizer_of(kind="pretraining", outputs=()).save_pretrained(tmp_path / "model")
     with pytest.raises(CheckpointError, match="pre-trained"):
-        commands.main(["--checkpoint", str(tmp_path / "model")])
+        dispatch(["serve", "--checkpoint", str(tmp_path / "model")])
     with pytest.raises(ConfigError, match="positive"):
-        commands.main(["--checkpoint", "x", "--max_seconds", "0"])
+        dispatch(["serve", "--checkpoint", "x", "--max_seconds", "0"])
     with pytest.raises(CheckpointError):
-        commands.main(["--checkpoint", str(tmp_path / "nothing.ckpt")])
+        dispatch(["serve", "--checkpoint", str(tmp_path / "nothing.ckpt")])
 
 
 @pytest.mark.parametrize(
@@ -433,4 +434,4 @@ def test_the_command_refuses_what_cannot_recognise(recognizer_of: Build, tmp_pat
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],  # noqa: S104
 )
 def test_knows_addresses_of_this_computer_alone(host: str, alone: bool) -> None:
-    assert commands.is_loopback(host) == alone
+    assert is_loopback(host) == alone

@@ -8,10 +8,10 @@ from jsonargparse import ArgumentError
 from made_runs import classification, pretraining, save_predictions, save_task
 from media_factory import write_clip
 
+from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.inference.embedding_store import FeatureStore
 from hicmae.inference.results import Embedding
-from hicmae.visualize.commands import main
 
 
 @pytest.fixture(scope="module")
@@ -54,27 +54,27 @@ def surroundings(run, monkeypatch, tmp_path):
     ],
 )
 def test_pictures(run, command, capsys):
-    main(command.format(run=run).split())
+    dispatch(["visualize", *command.format(run=run).split()])
     name = f"{command.split()[0]}.png"
     assert capsys.readouterr().out == f"Wrote {name}.\n"
     assert Path(name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_output(run, capsys):
-    main(["confusion", str(run), "--output", "deep/here.svg"])
+    dispatch(["visualize", "confusion", str(run), "--output", "deep/here.svg"])
     assert "Wrote deep/here.svg." in capsys.readouterr().out
     with pytest.raises(ConfigError, match=r"--output here\.gif must end in"):
-        main(["confusion", str(run), "--output", "here.gif"])
+        dispatch(["visualize", "confusion", str(run), "--output", "here.gif"])
 
 
 def test_mistakes(run):
     checkpoint = str(run / "finetuned.ckpt")
     with pytest.raises(CheckpointError, match="give a checkpoint of pre-training"):
-        main(["reconstruction", str(run), "--checkpoint", checkpoint])
+        dispatch(["visualize", "reconstruction", str(run), "--checkpoint", checkpoint])
     with pytest.raises(ArgumentError, match="checkpoint"):
-        main(["reconstruction", str(run)])
+        dispatch(["visualize", "reconstruction", str(run)])
     with pytest.raises(ArgumentError, match="histogram"):
-        main(["histogram"])
+        dispatch(["visualize", "histogram"])
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_mistakes(run):
 )
 def test_help_shows_an_example(picture, capsys):
     with pytest.raises(SystemExit):
-        main([picture, "--help"])
+        dispatch(["visualize", picture, "--help"])
     assert f"\n  hicmae visualize {picture} " in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        main([])
+        dispatch(["visualize"])
     assert f"  hicmae visualize {picture} " in capsys.readouterr().out

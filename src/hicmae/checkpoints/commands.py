@@ -12,8 +12,8 @@ from hicmae.checkpoints.guessing import GivenFacts
 from hicmae.checkpoints.reading import read_model
 from hicmae.checkpoints.scores import read_scores
 from hicmae.checkpoints.writing import require_free, target_format, write_model
+from hicmae.command_line import HelpFormatter
 from hicmae.errors import ConfigError
-from hicmae.help import HelpFormatter
 from hicmae.models import Activation, FusionOrder
 
 DESCRIPTION = """\

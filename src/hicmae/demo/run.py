@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,22 +57,22 @@ class Outcome:
     seconds: float
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """`hicmae demo`: runs the demo and prints what came out.
+def demo(
+    *, folder: str | Path = "demo-run", seed: int = 0, reduced: bool = False
+) -> dict[str, Outcome]:
+    """Makes a synthetic corpus of talking faces and trains and tests a very small model on it.
+
+    The model is pre-trained, fine-tuned on six emotions and tested on speakers it has never seen.
 
     Args:
-        arguments: What stands behind `hicmae demo`.
+        folder: Where to write.
+        seed: Of the corpus and the training.
+        reduced: A much smaller run, as a check.
+
+    Returns:
+        The fine-tuned models by how they began: "pre-trained" and "from scratch".
     """
-    parser = argparse.ArgumentParser(
-        prog="hicmae demo",
-        description="Makes a synthetic corpus of talking faces, pre-trains a very small model on "
-        "it, fine-tunes it on six emotions and tests it on speakers it has never seen.",
-    )
-    parser.add_argument("--folder", type=Path, default=Path("demo-run"), help="where to write")
-    parser.add_argument("--seed", type=int, default=0, help="of the corpus and the training")
-    parser.add_argument("--reduced", action="store_true", help="a much smaller run, as a check")
-    options = parser.parse_args(arguments)
-    run_demo(options.folder, seed=options.seed, effort=REDUCED if options.reduced else FULL)
+    return run_demo(Path(folder), seed=seed, effort=REDUCED if reduced else FULL)
 
 
 def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:

@@ -7,7 +7,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 
 from hicmae.choices import Faces, Per, Use
-from hicmae.help import HelpFormatter
+from hicmae.command_line import HelpFormatter
 from hicmae.imports import quick_imports
 
 RECOGNIZE = """\

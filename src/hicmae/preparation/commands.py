@@ -15,13 +15,13 @@ import pandas as pd
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
+from hicmae.command_line import HelpFormatter
 from hicmae.configs import resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
 from hicmae.data.folder import list_folder
 from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
 from hicmae.errors import ConfigError
 from hicmae.faces import FaceOptions, build_detector
-from hicmae.help import HelpFormatter
 from hicmae.preparation.audio import extract_audio
 from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.face_crops import crop_face
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> None:
     command = options.subcommand
     for section in _OTHER_SECTIONS:
         del options[command][section]
-    chosen = parser.instantiate_classes(options)[command]
+    chosen = parser.instantiate(options)[command]
     run = {"manifest": manifest, "check": check, "faces": faces, "audio": audio, "pack": pack}
     good = run[command](chosen)
     if not good:

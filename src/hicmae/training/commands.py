@@ -22,10 +22,10 @@ from lightning.pytorch.cli import (
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from hicmae.command_line import HelpFormatter
 from hicmae.configs import resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import CheckpointError, ConfigError
-from hicmae.help import HelpFormatter
 from hicmae.models import UNCHANGED, Architecture
 from hicmae.tasks import AudioVisualTask, RecognitionTask
 from hicmae.training.callbacks import ClipProgressBar, ModelCost, ResultsFile

@@ -1,0 +1,185 @@
+"""Commands as functions: what one documents and annotates is the help and the options of the other.
+
+Parameters that may be given by place are the arguments of a command, keyword parameters its
+options, and `*` takes what is for another command. Of a list there is one value or more. Switches,
+such as `--overwrite`, need no value.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, getdoc, signature
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse as parse_docstring
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+Function = Callable[..., object]
+
+Repeated = Annotated[list[str] | None, "repeated"]
+"""An option with one value, which may be given several times."""
+
+# Python callers may give a path as what it is.
+_AS_TEXT: dict[Any, Any] = {str | Path: str, str | Path | None: str | None}
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the line breaks of the description."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A command with commands below it.
+
+    Attributes:
+        description: What its help says before it lists them.
+        commands: Their functions, by name.
+        metavar: What stands for such a name in the help.
+    """
+
+    description: str
+    commands: Mapping[str, Function]
+    metavar: str
+
+
+def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
+    """Calls a function with what a command line says, or prints help.
+
+    Args:
+        command: The function, or a group of them.
+        name: How the command is called behind `hicmae`.
+        arguments: What stands behind the name. Where nothing does and something has to, help is
+            printed.
+
+    Raises:
+        ArgumentError: An option that does not exist or does not fit.
+        HicmaeError: A mistake that the user can mend, from the function.
+        SystemExit: Help was printed, or the function ends with a status of its own.
+    """
+    if isinstance(command, Group):
+        if arguments and arguments[0] in command.commands:
+            chosen = arguments[0]
+            run(command.commands[chosen], f"{name} {chosen}", arguments[1:])
+        else:
+            _group_parser(command, name).parse_args(list(arguments) or ["--help"])
+        return
+    parameters = _parameters(command)
+    own, others = _split(parameters, arguments)
+    needed = any(_is_required(parameter) for parameter in parameters)
+    if needed and not arguments:
+        own = ["--help"]
+    options = function_parser(command, name).parse_args(own)
+    command(*others, **options.as_dict())
+
+
+def function_parser(function: Function, name: str) -> ArgumentParser:
+    """The parser of a function's options.
+
+    Args:
+        function: A function whose keyword parameters are all annotated and documented.
+        name: How the command is called behind `hicmae`.
+    """
+    documentation = getdoc(function) or ""
+    parser = _parser(name, documentation.partition("\n\nArgs:")[0])
+    told = {part.arg_name: part.description for part in parse_docstring(documentation).params}
+    for parameter in _parameters(function):
+        if parameter.kind is not Parameter.VAR_POSITIONAL:
+            _add(parser, parameter, told[parameter.name])
+    return parser
+
+
+def _group_parser(group: Group, name: str) -> ArgumentParser:
+    parser = _parser(name, group.description)
+    commands = parser.add_subcommands(metavar=group.metavar)
+    for below, function in group.commands.items():
+        part = function_parser(function, f"{name} {below}")
+        commands.add_subcommand(below, part, help=(getdoc(function) or "").partition("\n")[0])
+    return parser
+
+
+def _parser(name: str, description: str) -> ArgumentParser:
+    return ArgumentParser(
+        prog=f"hicmae {name}",
+        description=description,
+        formatter_class=HelpFormatter,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+
+
+def _parameters(function: Function) -> list[Parameter]:
+    """The parameters of a function with their types, which modules may give as text."""
+    given = {
+        parameter: kind
+        for parameter, kind in function.__annotations__.items()
+        if parameter != "return"
+    }
+    kinds = get_type_hints(
+        SimpleNamespace(__annotations__=given), function.__globals__, include_extras=True
+    )
+    return [
+        parameter.replace(annotation=kinds[name])
+        for name, parameter in signature(function).parameters.items()
+    ]
+
+
+def _is_required(parameter: Parameter) -> bool:
+    return parameter.default is Parameter.empty and parameter.kind is not Parameter.VAR_POSITIONAL
+
+
+def _add(parser: ArgumentParser, parameter: Parameter, told: str | None) -> None:
+    """Adds what a parameter is on a command line."""
+    name, kind = parameter.name, parameter.annotation
+    settings: dict[str, Any] = {"help": told, "type": _AS_TEXT.get(kind, kind)}
+    if parameter.kind is Parameter.KEYWORD_ONLY:
+        flag = f"--{name}"
+        settings |= (
+            {"required": True} if _is_required(parameter) else {"default": parameter.default}
+        )
+    else:
+        flag = name
+        settings["metavar"] = name.upper()
+    if kind is bool:
+        settings |= {"nargs": "?", "const": True}
+    elif kind == Repeated:
+        settings |= {"type": str, "action": "append"}
+    elif (item := _item(kind)) is not None:
+        settings |= {"type": _AS_TEXT.get(item, item), "nargs": "+"}
+        if flag == name:
+            settings["metavar"] = name.upper().removesuffix("S")
+    parser.add_argument(flag, **settings)
+
+
+def _item(kind: Any) -> Any:
+    """What a list is of, which may be left out; None for what is no list."""
+    for part in (kind, *get_args(kind)):
+        if get_origin(part) is list:
+            return get_args(part)[0]
+    return None
+
+
+def _split(
+    parameters: Sequence[Parameter], arguments: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Spells switches out, and parts a command's own options from what is for another command."""
+    passes_on = any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters)
+    options = {f"--{parameter.name}": parameter.annotation is bool for parameter in parameters}
+    own, others = [], []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if options.get(word):
+            value = waiting.pop(0) if waiting and waiting[0] in {"true", "false"} else "true"
+            own.append(f"{word}={value}")
+        elif not passes_on or word in {"-h", "--help"} or word.partition("=")[0] in options:
+            own.append(word)
+            if passes_on and word in options:
+                own += waiting[:1]
+                del waiting[:1]
+        else:
+            others.append(word)
+    return own, others

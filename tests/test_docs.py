@@ -10,15 +10,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from jsonargparse import ArgumentParser
-from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser
 
 from hicmae.cli import COMMANDS, TRAINING
 from hicmae.configs import config_folder, config_names, resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.evaluation.published import published_corpora
 from hicmae.preparation import commands as preparation
-from hicmae.tasks import AudioVisualTask
+from hicmae.training.commands import fit_parser
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -48,7 +46,7 @@ def data_of(config):
     options = parser.parse_args([f"--config={config_folder() / 'finetune' / config}.yaml"])
     for section in ("model", "trainer", "seed_everything"):
         del options[section]
-    return parser.instantiate_classes(options).data
+    return parser.instantiate(options).data
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -115,19 +113,8 @@ def test_commands_are_found_wherever_a_page_has_them():
 
 @pytest.fixture(scope="module")
 def training_parser():
-    """The options of `hicmae fit`, as the command line has them."""
-    parser = LightningArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    parser.add_lightning_class_args(Trainer, "trainer")
-    parser.add_lightning_class_args(AudioVisualTask, "model", subclass_mode=True, required=False)
-    parser.add_lightning_class_args(
-        AudioVisualDataModule, "data", subclass_mode=True, required=False
-    )
-    for option in ("seed_everything", "test_after_fit", "ckpt_path"):
-        parser.add_argument(f"--{option}")
-    for names in ("class_names", "target_names"):
-        parser.link_arguments(f"data.{names}", f"model.init_args.{names}", apply_on="instantiate")
-    return parser
+    """That of `hicmae fit`."""
+    return fit_parser()
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +163,10 @@ def check_command(words, hooks, training_parser):
     try:
         if name in TRAINING or name == "crossval":
             given = without_own_options(options) if name == "crossval" else options
-            training_parser.parse_args(resolve_arguments(given))
+            command = "fit" if name == "crossval" else name
+            if "--ckpt_path" in given and "--config" not in given:  # that of its run
+                given = ["--config=finetune/manifest.yaml", *given]
+            training_parser.parse_args(resolve_arguments([command, *given]))
         elif name == "data":
             assert options[0] in hooks.commands_below("data"), f"no command data {options[0]}"
             if len(options) > 1:

@@ -63,10 +63,8 @@ COMMANDS = {
     "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:visualize"),
     "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:main"),
     "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:export"),
-    "crossval": Command(
-        "every fold, and a table of scores", "hicmae.evaluation.commands:crossval_main"
-    ),
-    "report": Command("runs beside published results", "hicmae.evaluation.commands:report_main"),
+    "crossval": Command("every fold, and a table of scores", "hicmae.evaluation.commands:crossval"),
+    "report": Command("runs beside published results", "hicmae.evaluation.commands:report"),
     "data": Command("tables, checks and faces of a corpus", "hicmae.preparation.commands:main"),
     "demo": Command("everything, on a synthetic corpus", "hicmae.demo.run:demo"),
 }
@@ -104,7 +102,7 @@ def dispatch(arguments: list[str]) -> None:
         _load("hicmae.training.commands:run")(arguments)
     elif name in COMMANDS:
         command = _load(COMMANDS[name].place)
-        if name in {"recognize", "embed", "convert", "data", "crossval", "report"}:
+        if name in {"recognize", "embed", "convert", "data"}:
             command(options)
         else:
             run_command(command, name, options)

@@ -285,6 +285,15 @@ class TestPlan:
         assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+# What the task asks for.
+PRETRAINING = [
+    "--model.video_mask_ratio=0.5",
+    "--model.audio_mask_ratio=0.5",
+    "--model.contrast_weight=0.1",
+    "--model.temperature=0.07",
+]
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("options", "words"),
@@ -295,7 +304,7 @@ class TestMistakes:
             (["--trainer.default_root_dir=x"], "with --output"),
             (["--ckpt_path", "x.ckpt"], "goes on from its last checkpoint by itself"),
             (["--test_after_fit=false"], "leave --test_after_fit out"),
-            (["--model=hicmae.tasks.PretrainingTask"], "no scores to compare"),
+            (["--model=hicmae.tasks.PretrainingTask", *PRETRAINING], "no scores to compare"),
             (["--data.label=null"], "has no labels"),
             (["--model.nonsense=1"], "nonsense"),
         ],

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import shlex
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +39,7 @@ from hicmae.evaluation.setup import (
 from hicmae.evaluation.tables import cell, score_lines, write_tables
 from hicmae.tasks import RecognitionTask
 from hicmae.tasks.recognition import NO_LABELS
-from hicmae.training.commands import run
+from hicmae.training.commands import parse_fit
 
 # Options that the command itself sets for every fold, and how to say the same to it.
 _OWN = {
@@ -62,10 +59,9 @@ _WITHOUT_EFFECT = {
 def cross_validate(
     rest: Sequence[str],
     *,
-    folds: str | None,
-    output: str | None,
-    dry_run: bool,
-    command: Sequence[str],
+    folds: str | None = None,
+    output: str | Path | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Runs the folds that are not done and writes the tables.
 
@@ -74,7 +70,6 @@ def cross_validate(
         folds: Numbers of the folds to run, such as 1,3; None for all of them.
         output: Where to write; None for a folder named by the config.
         dry_run: Whether the commands are shown and nothing is run.
-        command: Command line behind `hicmae`, which the tables tell.
 
     Raises:
         HicmaeError: A mistake that the user can mend, or a fold that failed.
@@ -83,6 +78,8 @@ def cross_validate(
     folder = Path(output or f"runs/crossval-{name}")
     config = resolve_config(rest)
     data = _data_of(config)
+    own = {"--folds": folds, "--output": output}
+    command = [*rest, *(f"{name}={value}" for name, value in own.items() if value is not None)]
     setup = _setup(config, data, name, command)
     chosen = _chosen_folds(folds, setup.fold_count, data)
     _check_folder(folder, config, data)
@@ -128,14 +125,7 @@ def resolve_config(rest: Sequence[str]) -> Config:
         ConfigError: They cannot make a cross-validation.
         ArgumentError: An option that does not exist or does not fit.
     """
-    printed = io.StringIO()
-    try:
-        with redirect_stdout(printed):
-            run(["fit", *rest, "--print_config"])
-    except SystemExit as end:
-        if end.code:
-            raise
-    config: Config = yaml.safe_load(printed.getvalue())
+    config: Config = parse_fit(rest)
     if not config.get("test_after_fit"):
         raise ConfigError("Folds are compared by their tests: leave --test_after_fit out.")
     if config["trainer"].get("fast_dev_run"):
@@ -155,7 +145,7 @@ def resolve_config(rest: Sequence[str]) -> Config:
 def _data_of(config: Config) -> AudioVisualDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(AudioVisualDataModule, "data")
-    data = parser.instantiate_classes(parser.parse_object({"data": config["data"]})).data
+    data = parser.instantiate(parser.parse_object({"data": config["data"]})).data
     assert isinstance(data, AudioVisualDataModule)  # noqa: S101 (the parser made it so)
     return data
 
@@ -178,7 +168,7 @@ def _setup(
         modality=modality_label(config),
         start=start_label(config),
         selection=selection_of(config, data.splits_of(_first_fold(data))),
-        command=shlex.join(["hicmae", *command]),
+        command=shlex.join(["hicmae", "crossval", *command]),
         published=None if published is None else published.name,
     )
 

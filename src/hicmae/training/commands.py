@@ -7,11 +7,14 @@ import re
 import sys
 import warnings
 import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentError, Namespace
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, capture_parser
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import (
@@ -78,12 +81,8 @@ class HicmaeCLI(LightningCLI):
         The checkpoint is set aside: Lightning would feed its hyper-parameters into the options,
         where they collide with those that the data decides. The configs alone have the say.
         """
-        try:
+        with _fields_told():
             super().parse_arguments(parser, args)
-        except ArgumentError as error:
-            if unknown := _UNKNOWN_FIELD.search(str(error)):
-                Architecture.of_size("base", {unknown[1]: None})
-            raise
         options = self.config[self.config.subcommand]
         self._checkpoint = self._checked(options.ckpt_path, options.trainer.default_root_dir)
         options.ckpt_path = None
@@ -204,10 +203,52 @@ def run(arguments: list[str]) -> HicmaeCLI:
         HicmaeError: A mistake that the user can mend.
         ArgumentError: An option that does not exist or does not fit.
     """
-    # LightningCLI warns when it is given arguments beside those of the process.
-    # The first stays: with several devices, lightning starts the other processes by it.
-    sys.argv = [sys.argv[0], *resolve_arguments(arguments)]
     quieten()
+    before = sys.argv
+    # With several devices, lightning starts the other processes by the command line of this one,
+    # which is that of another command where training is a part of it. The first word stays.
+    sys.argv = [sys.argv[0], *resolve_arguments(arguments)]
+    try:
+        return _command_line()
+    finally:
+        sys.argv = before
+
+
+def parse_fit(options: Sequence[str]) -> dict[str, Any]:
+    """All settings of a run, with their defaults, as its config.yaml will have them.
+
+    Args:
+        options: What stands behind `hicmae fit`.
+
+    Raises:
+        ConfigError: There is no such config.
+        ArgumentError: An option that does not exist or does not fit.
+    """
+    parser = fit_parser()
+    with _fields_told():
+        parsed = parser.parse_args(resolve_arguments(["fit", *options]))
+    config: dict[str, Any] = yaml.safe_load(parser.dump(parsed, skip_unset=False))["fit"]
+    return config
+
+
+def fit_parser() -> ArgumentParser:
+    """The parser of the training commands."""
+    return capture_parser(_command_line)
+
+
+@contextmanager
+def _fields_told() -> Iterator[None]:
+    """Tells of a field that an architecture lacks by those that it has."""
+    try:
+        yield
+    except ArgumentError as error:
+        if unknown := _UNKNOWN_FIELD.search(str(error)):
+            Architecture.of_size("base", {unknown[1]: None})
+        raise
+
+
+def _command_line() -> HicmaeCLI:
+    """Parses the command line of the process and does what it says."""
     return HicmaeCLI(
         AudioVisualTask,
         AudioVisualDataModule,

@@ -691,6 +691,30 @@ class TestMistakes:
             "'anger'",
         )
 
+    @pytest.mark.parametrize(
+        ("line", "sentence"),
+        [
+            ("recognize a.mp4 --faces big", "--faces: expected one of 'crop', 'none', got big"),
+            ("recognize a.mp4 --hop wide", "--hop: expected float, got wide"),
+            ("recognize a.mp4 --people", "--people needs a value"),
+            ("embed a.mp4 --checkpoint x", "required, but not given: output"),
+            (
+                "serve --checkpoint x --prot 1",
+                "unrecognized arguments: --prot 1; did you mean --port?",
+            ),
+            ("demo --seed high", "--seed: expected int, got high"),
+            ("convert a b --skip_layers one", "--skip_layers: expected int, got one"),
+            ("visualize paint", "PICTURE is 'paint': choose 'reconstruction', 'embeddings', "),
+            ("crossval --folds", "--folds needs a value"),
+            ("data faces x --output y --size big", "--size: expected int, got big"),
+            ("fit", "required, but not given: data, model"),
+            ("fit --config pretrain.yaml --model.size=4", "--model.size: expected one of 'tiny', "),
+            ("fit --config pretrain.yaml --seed_everything=x", "expected bool or int, got x"),
+        ],
+    )
+    def test_options_of_a_command(self, refuse, line, sentence):
+        refuse(line.split(), sentence, f"(hicmae {line.split()[0]} --help shows all options)")
+
     def test_traceback_on_demand(self, monkeypatch, configs):
         monkeypatch.setenv("HICMAE_TRACEBACK", "1")
         with pytest.raises(Exception, match="no label column mood"):

@@ -10,15 +10,13 @@ import pickle
 import re
 import signal
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
-from hicmae.command_line import run as run_command
 from hicmae.configs import config_names, describe
 from hicmae.errors import HicmaeError
 from hicmae.imports import quick_imports
@@ -37,12 +35,30 @@ EXAMPLES = """\
 """
 
 
+# What a parser says, and what is meant.
+_PLAIN = (
+    (r'Parser key "[\w.]+"( element \d+)?: ', ""),
+    (r"Problem with given class_path '[\w.]+': ", ""),
+    (r"<class '(\w+)'>", r"\1"),
+    (r"typing\.Literal\[(.*?)\]", r"one of \1"),
+    (r"\. Got value: ", ", got "),
+    (r"a dot import path string: ", "a class, got "),
+    (r" - Expected an? ", " or "),
+    (r"^Expected an? ", "expected "),
+    (r"^argument (\S+): expected (one|at least one) argument$", r"\1 needs a value"),
+    (r"^argument (\S+): invalid (\w+) value: '(.*)'$", r"\1: expected \2, got \3"),
+    (r"^argument (\S+): invalid choice: (\S+) \(choose from (.*)\)$", r"\1 is \2: choose \3"),
+    (r"^the following arguments are required: ", "required, but not given: "),
+    (r"(?<=[:,] )(?:fit|validate|test|predict)\.", ""),
+)
+
+
 class Command(NamedTuple):
     """One of the commands.
 
     Attributes:
         about: What it does, in a line.
-        place: Module and function that take the arguments behind the command.
+        place: Module and name of its function, or of the group of commands below it.
     """
 
     about: str
@@ -72,8 +88,9 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """The console command."""
+    given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        dispatch(given)
     except KeyboardInterrupt:
         fail("stopped")
     except SystemExit as error:
@@ -82,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise SystemExit(128 + signal.SIGTERM) from error
         raise
     except Exception as error:
-        sentence = explain(error)
+        sentence = explain(error, given[0])
         if sentence is None or os.environ.get("HICMAE_TRACEBACK"):
             raise
         fail(sentence)
@@ -105,7 +122,7 @@ def dispatch(arguments: list[str]) -> None:
         if name in {"recognize", "embed", "convert", "data"}:
             command(options)
         else:
-            run_command(command, name, options)
+            _load("hicmae.command_line:run")(command, name, options)
     elif name == "configs":
         show_configs()
     elif name in {"-h", "--help", "help"}:
@@ -117,11 +134,11 @@ def dispatch(arguments: list[str]) -> None:
         raise HicmaeError(f"There is no command '{name}': choose {known}.")
 
 
-def _load(place: str) -> Callable[[list[str]], object]:
-    module, function = place.split(":")
+def _load(place: str) -> Any:
+    """What a module has by a name, given as `module:name`."""
+    module, name = place.split(":")
     with quick_imports():
-        loaded: Callable[[list[str]], object] = getattr(import_module(module), function)
-    return loaded
+        return getattr(import_module(module), name)
 
 
 def show_help() -> None:
@@ -153,8 +170,13 @@ def show_configs() -> None:
     Console().print(table)
 
 
-def explain(error: BaseException) -> str | None:
-    """One sentence for a mistake of the user's; None for a defect of the program."""
+def explain(error: BaseException, command: str) -> str | None:
+    """One sentence for a mistake of the user's; None for a defect of the program.
+
+    Args:
+        error: What was raised.
+        command: The command that raised it.
+    """
     text = " ".join(str(error).split())
     sentence = None
     if isinstance(error, HicmaeError | FileNotFoundError | PermissionError) or _is_of_class(
@@ -165,7 +187,7 @@ def explain(error: BaseException) -> str | None:
         _is_of_class(error, "jsonargparse:ArgumentError")
         or "does not validate against" in text.lower()
     ):
-        sentence = f"{_main_sentence(str(error))} (hicmae COMMAND --help shows all options)"
+        sentence = f"{_main_sentence(str(error))} (hicmae {command} --help shows all options)"
     elif isinstance(error, RuntimeError) and "loading state_dict" in text:
         differences = re.findall(r'(?:key\(s\) in state_dict: "|size mismatch for )([\w.]+)', text)
         sentence = (
@@ -197,9 +219,15 @@ def _main_sentence(message: str) -> str:
     listed = re.search(
         r"Errors:\s*- (.*?)\s*(?:- Expected a <class 'NoneType'>|Given value|$)", message, re.S
     )
-    key = re.match(r'Parser key "([\w.]+)"', message)
     sentence = " ".join((listed[1] if listed else message).split())
-    return f"{key[1]}: {sentence}" if key and listed else sentence
+    given = re.search(r"Given value: (?!NestedArg|Namespace)(.*)", message)
+    if listed and given and not sentence.endswith(given[1]):
+        sentence += f". Got value: {given[1]}"
+    outer = re.match(r'Parser key "([\w.]+)"', message) if listed else None
+    keys = [*([outer[1]] if outer else []), *re.findall(r'Parser key "([\w.]+)"', sentence)]
+    for said, plain in _PLAIN:
+        sentence = re.sub(said, plain, sentence)
+    return f"--{'.'.join(keys)}: {sentence}" if keys else sentence
 
 
 def fail(sentence: str) -> NoReturn:

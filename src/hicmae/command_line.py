@@ -8,15 +8,17 @@ such as `--overwrite`, need no value.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from inspect import Parameter, getdoc, signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse as parse_docstring
-from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 Function = Callable[..., object]
 
@@ -72,7 +74,10 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
     needed = any(_is_required(parameter) for parameter in parameters)
     if needed and not arguments:
         own = ["--help"]
-    options = function_parser(command, name).parse_args(own)
+    try:
+        options = function_parser(command, name).parse_args(own)
+    except ArgumentError as error:
+        raise ArgumentError(None, f"{error}{_close_option(str(error), parameters)}") from error
     command(*others, **options.as_dict())
 
 
@@ -183,3 +188,11 @@ def _split(
         else:
             others.append(word)
     return own, others
+
+
+def _close_option(message: str, parameters: Sequence[Parameter]) -> str:
+    """Asks for the option that is most like one that does not exist."""
+    unknown = re.match(r"unrecognized arguments: (--\w+)", message)
+    names = [f"--{parameter.name}" for parameter in parameters]
+    close = get_close_matches(unknown[1], names, n=1) if unknown else []
+    return f"; did you mean {close[0]}?" if close else ""

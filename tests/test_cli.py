@@ -697,7 +697,7 @@ class TestMistakes:
             ("recognize a.mp4 --faces big", "--faces: expected one of 'crop', 'none', got big"),
             ("recognize a.mp4 --hop wide", "--hop: expected float, got wide"),
             ("recognize a.mp4 --people", "--people needs a value"),
-            ("embed a.mp4 --checkpoint x", "required, but not given: output"),
+            ("embed a.mp4 --checkpoint x", "required, but not given: output (File to write: "),
             (
                 "serve --checkpoint x --prot 1",
                 "unrecognized arguments: --prot 1; did you mean --port?",

@@ -73,8 +73,8 @@ TRAINING = {
 }
 
 COMMANDS = {
-    "recognize": Command("emotions in your own clips", "hicmae.inference.commands:recognize_main"),
-    "embed": Command("features of your own clips", "hicmae.inference.commands:embed_main"),
+    "recognize": Command("emotions in your own clips", "hicmae.inference.commands:recognize"),
+    "embed": Command("features of your own clips", "hicmae.inference.commands:embed"),
     "serve": Command("a page that recognises clips", "hicmae.serve.commands:serve"),
     "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:visualize"),
     "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:main"),
@@ -119,7 +119,7 @@ def dispatch(arguments: list[str]) -> None:
         _load("hicmae.training.commands:run")(arguments)
     elif name in COMMANDS:
         command = _load(COMMANDS[name].place)
-        if name in {"recognize", "embed", "convert", "data"}:
+        if name in {"convert", "data"}:
             command(options)
         else:
             _load("hicmae.command_line:run")(command, name, options)

@@ -77,7 +77,7 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
     try:
         options = function_parser(command, name).parse_args(own)
     except ArgumentError as error:
-        raise ArgumentError(None, f"{error}{_close_option(str(error), parameters)}") from error
+        raise ArgumentError(None, _with_way_out(str(error), command)) from error
     command(*others, **options.as_dict())
 
 
@@ -90,7 +90,7 @@ def function_parser(function: Function, name: str) -> ArgumentParser:
     """
     documentation = getdoc(function) or ""
     parser = _parser(name, documentation.partition("\n\nArgs:")[0])
-    told = {part.arg_name: part.description for part in parse_docstring(documentation).params}
+    told = _told(function)
     for parameter in _parameters(function):
         if parameter.kind is not Parameter.VAR_POSITIONAL:
             _add(parser, parameter, told[parameter.name])
@@ -130,6 +130,12 @@ def _parameters(function: Function) -> list[Parameter]:
         parameter.replace(annotation=kinds[name])
         for name, parameter in signature(function).parameters.items()
     ]
+
+
+def _told(function: Function) -> dict[str, str | None]:
+    """What is documented of every parameter."""
+    parts = parse_docstring(getdoc(function) or "").params
+    return {part.arg_name: part.description for part in parts}
 
 
 def _is_required(parameter: Parameter) -> bool:
@@ -190,9 +196,16 @@ def _split(
     return own, others
 
 
-def _close_option(message: str, parameters: Sequence[Parameter]) -> str:
-    """Asks for the option that is most like one that does not exist."""
+def _with_way_out(message: str, function: Function) -> str:
+    """Adds what is meant by an option that is missing, or which may be by one that is not there."""
+    required, missing, names = message.partition("are required: ")
+    if missing:
+        told = _told(function)
+        return f"{required}{missing}" + ", ".join(
+            f"{name} ({' '.join((told[name] or '').split()).rstrip('.')})"
+            for name in names.split(", ")
+        )
     unknown = re.match(r"unrecognized arguments: (--\w+)", message)
-    names = [f"--{parameter.name}" for parameter in parameters]
-    close = get_close_matches(unknown[1], names, n=1) if unknown else []
-    return f"; did you mean {close[0]}?" if close else ""
+    options = [f"--{parameter.name}" for parameter in _parameters(function)]
+    close = get_close_matches(unknown[1], options, n=1) if unknown else []
+    return f"{message}; did you mean {close[0]}?" if close else message

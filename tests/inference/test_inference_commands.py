@@ -15,6 +15,7 @@ from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.cli import main
+from hicmae.inference.commands import recognize
 from hicmae.inference.embedding_store import FeatureStore, read_features
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.media import VideoReader
@@ -112,6 +113,12 @@ class TestRecognize:
         assert tell("recognize", good[0], "--checkpoint", model, "--json", "-") == 0
         (recognition,) = json.loads(capsys.readouterr().out)
         assert set(recognition["people"][0]["scores"]) == set(CLASSES)
+
+    def test_called_from_python(self, model, good, capsys):
+        tell("recognize", *good, "--checkpoint", model, "--json", "-")
+        told = json.loads(capsys.readouterr().out)
+        results = recognize(good, checkpoint=model, faces="none", device="cpu")
+        assert [result.to_dict() for result in results] == told
 
     def test_rendered_file(self, model, good, capsys):
         status = tell("recognize", good[0], "--checkpoint", model, "--render", "out/shown.mp4")

@@ -28,7 +28,7 @@ class NamedClip:
     name: Path
 
 
-def list_clips(given: Sequence[str], *, sounds_alone: bool) -> list[NamedClip]:
+def list_clips(given: Sequence[str | Path], *, sounds_alone: bool) -> list[NamedClip]:
     """Lists clips: files and folders of images as they are, and what lies below other folders.
 
     Args:
@@ -46,9 +46,8 @@ def list_clips(given: Sequence[str], *, sounds_alone: bool) -> list[NamedClip]:
             raise DataError(f"There is no file or folder {path}: check the path.")
         if not is_media_folder(path):
             name = Path(path.resolve().name)
-            clips.append(
-                NamedClip(path, None, text, name if path.is_dir() else _without_suffix(name))
-            )
+            named = name if path.is_dir() else _without_suffix(name)
+            clips.append(NamedClip(path, None, str(text), named))
             continue
         for video, sound in clips_of_folder(path, sounds_alone=sounds_alone):
             below = video.relative_to(path)

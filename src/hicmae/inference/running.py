@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from jsonargparse import Namespace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from hicmae.errors import CheckpointError, ConfigError, DataError
+from hicmae.choices import Faces, Per, Use
+from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
 from hicmae.inference.embedding_store import FeatureStore
 from hicmae.inference.listing import NamedClip, list_clips
@@ -27,39 +27,77 @@ from hicmae.media.recording import FileRecording
 Tell = Callable[[float], None]
 
 
-def recognize(options: Namespace) -> None:
+def prepared(
+    clips: Sequence[str | Path],
+    checkpoint: str | Path,
+    *,
+    faces: Faces,
+    use: Use,
+    hop: float | None,
+    people: int,
+    device: str,
+    batch_size: int,
+) -> tuple[EmotionRecognizer, list[NamedClip]]:
+    """Loads the model and looks for the clips; the options are those of `hicmae recognize`.
+
+    Raises:
+        HicmaeError: The model cannot be read, or there is no clip.
+    """
+    recognizer = EmotionRecognizer.from_pretrained(
+        checkpoint,
+        faces=faces,
+        device=device,
+        batch_size=batch_size,
+        hop=hop,
+        most_people=people,
+    )
+    hears_alone = recognizer.description.modality == "audio" or use == "audio"
+    return recognizer, list_clips(clips, sounds_alone=hears_alone)
+
+
+def recognize(
+    recognizer: EmotionRecognizer,
+    clips: Sequence[NamedClip],
+    *,
+    use: Use,
+    skip: bool,
+    json_to: str | Path | None,
+    csv: str | Path | None,
+    render_to: str | Path | None,
+) -> list[Recognition]:
     """Recognises, shows and writes the emotions of clips.
 
     Args:
-        options: Those of `hicmae recognize`.
+        recognizer: Recognises.
+        clips: What `prepared` gave.
+        use: What an audio-visual model is given of a clip.
+        skip: Whether clips that cannot be used are left out and listed at the end.
+        json_to: File to write, or - for the standard output.
+        csv: Table to write.
+        render_to: Annotated copy to write, or a folder for several.
 
     Raises:
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
-    recognizer, clips = _prepared(options)
-    if recognizer.kind == "pretraining":
-        raise CheckpointError(
-            f"{options.checkpoint} was only pre-trained and has no trained head to recognise with: "
-            "fine-tune it with `hicmae fit`, or take its features with `hicmae embed`."
-        )
-    renders = _renders(options.render, clips)
-    json_path = None if options.json in {None, "-"} else Path(options.json).expanduser()
-    csv_path = None if options.csv is None else Path(options.csv).expanduser()
+    renders = _renders(render_to, clips)
+    to_stdout = str(json_to) == "-"
+    json_path = None if json_to is None or to_stdout else Path(json_to).expanduser()
+    csv_path = None if csv is None else Path(csv).expanduser()
     _require_writable([json_path, csv_path, *renders.values()])
 
-    console = Console(quiet=options.json == "-")
+    console = Console(quiet=to_stdout)
     results: list[Recognition] = []
     failures: list[DataError] = []
     for number, clip in enumerate(clips, start=1):
         label = clip.source if len(clips) == 1 else f"{number} of {len(clips)}: {clip.source}"
-        with _collected(failures, skip=options.on_error == "skip"):
+        with _collected(failures, skip=skip):
             with _progress(label) as tell:
                 # Most of the time of a rendered clip goes into its pictures.
                 share = 0.5 if renders else 1.0
                 result = recognizer.recognize(
                     FileRecording(clip.path, sound=clip.sound),
-                    use=options.use,
+                    use=use,
                     progress=_scaled(tell, 0.0, share),
                 )
                 if renders:
@@ -69,36 +107,66 @@ def recognize(options: Namespace) -> None:
             console.print(recognition_table(result, clip.source))
             if renders:
                 console.print(f"rendered to {renders[clip]}", highlight=False, soft_wrap=True)
-    _write_results(results, options.json == "-", json_path, csv_path)
+    _write_results(results, to_stdout, json_path, csv_path)
     _report(failures, len(clips))
+    return results
 
 
-def embed(options: Namespace) -> None:
+def new_features(output: str | Path, *, overwrite: bool) -> Path:
+    """Where features go, told before the model is loaded.
+
+    Raises:
+        ConfigError: There are some already, or the suffix stands for no format.
+    """
+    path = Path(output).expanduser()
+    if path.exists() and not overwrite:
+        raise ConfigError(
+            f"{path} exists already: give --overwrite to replace it, or another --output."
+        )
+    FeatureStore(path, {})
+    return path
+
+
+def embed(
+    recognizer: EmotionRecognizer,
+    clips: Sequence[NamedClip],
+    output: Path,
+    *,
+    faces: Faces,
+    use: Use,
+    hop: float | None,
+    people: int,
+    per: Per,
+    layers: bool,
+    skip: bool,
+) -> None:
     """Writes the features of clips, going on where it was stopped.
 
     Args:
-        options: Those of `hicmae embed`.
+        recognizer: Makes them.
+        clips: What `prepared` gave.
+        output: What `new_features` gave.
+        faces: How clips are read, as `prepared` was told; so are `use`, `hop` and `people`.
+        use: What an audio-visual model is given of a clip.
+        hop: Seconds from window to window.
+        people: Most people of a clip to follow.
+        per: What a row stands for.
+        layers: Whether features of every layer are written, too.
+        skip: Whether clips that cannot be used are left out and listed at the end.
 
     Raises:
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
-    output = Path(options.output).expanduser()
-    if output.exists() and not options.overwrite:
-        raise ConfigError(
-            f"{output} exists already: give --overwrite to replace it, or another --output."
-        )
-    FeatureStore(output, {})  # a suffix that cannot be is told before the model is loaded
-    recognizer, clips = _prepared(options)
     _require_writable([output])
     settings = {
         "model": fingerprint(recognizer),
-        "faces": options.faces,
-        "use": options.use,
-        "hop": options.hop,
-        "people": options.people,
+        "faces": faces,
+        "use": use,
+        "hop": hop,
+        "people": people,
     }
-    store = FeatureStore(output, settings, per=options.per, layers=options.layers)
+    store = FeatureStore(output, settings, per=per, layers=layers)
     failures: list[DataError] = []
     sources: dict[Path, str] = {}
     held = {clip.path for clip in clips if store.holds(clip.path)}
@@ -109,9 +177,9 @@ def embed(options: Namespace) -> None:
             told = _scaled(tell, number / len(clips), (number + 1) / len(clips))
             if clip.path not in held:
                 embeddings = None
-                with _collected(failures, skip=options.on_error == "skip"):
+                with _collected(failures, skip=skip):
                     recording = FileRecording(clip.path, sound=clip.sound)
-                    embeddings = recognizer.embed(recording, use=options.use, progress=told)
+                    embeddings = recognizer.embed(recording, use=use, progress=told)
                 if embeddings is None:
                     continue
                 store.add(clip.path, embeddings)
@@ -142,26 +210,7 @@ def fingerprint(recognizer: EmotionRecognizer) -> str:
     return digest.hexdigest()[:24]
 
 
-def _prepared(options: Namespace) -> tuple[EmotionRecognizer, list[NamedClip]]:
-    if options.checkpoint is None:
-        raise ConfigError(
-            "--checkpoint is missing: give a trained model, such as RUN/checkpoints/best.ckpt of a "
-            "training run (`hicmae demo` trains a small one and prints where it is), a folder that "
-            "`hicmae convert` wrote, or its id on a model hub."
-        )
-    recognizer = EmotionRecognizer.from_pretrained(
-        options.checkpoint,
-        faces=options.faces,
-        device=options.device,
-        batch_size=options.batch_size,
-        hop=options.hop,
-        most_people=options.people,
-    )
-    hears_alone = recognizer.description.modality == "audio" or options.use == "audio"
-    return recognizer, list_clips(options.clips, sounds_alone=hears_alone)
-
-
-def _renders(given: str | None, clips: Sequence[NamedClip]) -> dict[NamedClip, Path]:
+def _renders(given: str | Path | None, clips: Sequence[NamedClip]) -> dict[NamedClip, Path]:
     """Where each clip is rendered to."""
     if given is None:
         return {}

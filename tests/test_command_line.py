@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +80,42 @@ def every(called):
         called.append((options, folds, dry_run))
 
     return every
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a picture is framed.
+
+    Attributes:
+        width: In mm.
+        gilded: With gold.
+    """
+
+    width: int = 10
+    gilded: bool = False
+
+
+def test_a_dataclass_stands_for_its_fields(called, capsys):
+    def hang(place: str | None = None, *, frame: Frame = Frame()) -> bool:
+        """Hangs a picture.
+
+        Args:
+            place: Where.
+            frame: Around it.
+        """
+        called.append((place, frame))
+        return place is None
+
+    run(hang, "hang", ["--gilded"])
+    with pytest.raises(SystemExit) as end:  # False is a status of its own
+        run(hang, "hang", ["hall", "--width", "5"])
+    assert end.value.code == 1
+    assert called == [(None, Frame(gilded=True)), ("hall", Frame(5))]
+    with pytest.raises(SystemExit):
+        run(hang, "hang", ["--help"])
+    text = capsys.readouterr().out
+    assert "How a picture is framed:" in text
+    assert "In mm. (type: int, default: 10)" in text
 
 
 @pytest.mark.parametrize(

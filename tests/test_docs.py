@@ -12,10 +12,11 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from hicmae.cli import COMMANDS, TRAINING
+from hicmae.command_line import parse
 from hicmae.configs import config_folder, config_names, resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.evaluation.published import published_corpora
-from hicmae.preparation import commands as preparation
+from hicmae.preparation.commands import data
 from hicmae.training.commands import fit_parser
 
 ROOT = Path(__file__).parents[1]
@@ -170,8 +171,7 @@ def check_command(words, hooks, training_parser):
         elif name == "data":
             assert options[0] in hooks.commands_below("data"), f"no command data {options[0]}"
             if len(options) > 1:
-                spelled = preparation._spelled_out(resolve_arguments(options))
-                preparation._parser().parse_args(spelled)
+                parse(data.commands[options[0]], f"data {options[0]}", options[1:])
         else:
             below = hooks.commands_below(name)
             assert not below or options[0] in below, f"no command {name} {options[0]}"

@@ -81,7 +81,7 @@ COMMANDS = {
     "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:export"),
     "crossval": Command("every fold, and a table of scores", "hicmae.evaluation.commands:crossval"),
     "report": Command("runs beside published results", "hicmae.evaluation.commands:report"),
-    "data": Command("tables, checks and faces of a corpus", "hicmae.preparation.commands:main"),
+    "data": Command("tables, checks and faces of a corpus", "hicmae.preparation.commands:data"),
     "demo": Command("everything, on a synthetic corpus", "hicmae.demo.run:demo"),
 }
 
@@ -119,7 +119,7 @@ def dispatch(arguments: list[str]) -> None:
         _load("hicmae.training.commands:run")(arguments)
     elif name in COMMANDS:
         command = _load(COMMANDS[name].place)
-        if name in {"convert", "data"}:
+        if name == "convert":
             command(options)
         else:
             _load("hicmae.command_line:run")(command, name, options)

@@ -2,7 +2,7 @@
 
 Parameters that may be given by place are the arguments of a command, keyword parameters its
 options, and `*` takes what is for another command. Of a list there is one value or more. Switches,
-such as `--overwrite`, need no value.
+such as `--overwrite`, need no value. A dataclass stands for an option for each of its fields.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from inspect import Parameter, getdoc, signature
 from pathlib import Path
@@ -18,12 +18,29 @@ from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse as parse_docstring
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
+
+from hicmae.configs import resolve_arguments
 
 Function = Callable[..., object]
 
 Repeated = Annotated[list[str] | None, "repeated"]
 """An option with one value, which may be given several times."""
+
+FROM_CONFIG = "section of a run's config"
+"""Marks what a config makes an object of: `Annotated[Class | None, FROM_CONFIG]`."""
+
+# What the config of a run may hold beside such a section.
+_OTHER_SECTIONS = (
+    "model",
+    "trainer",
+    "seed_everything",
+    "test_after_fit",
+    "optimizer",
+    "lr_scheduler",
+    "ckpt_path",
+    "weights_only",
+)
 
 # Python callers may give a path as what it is.
 _AS_TEXT: dict[Any, Any] = {str | Path: str, str | Path | None: str | None}
@@ -60,7 +77,8 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
     Raises:
         ArgumentError: An option that does not exist or does not fit.
         HicmaeError: A mistake that the user can mend, from the function.
-        SystemExit: Help was printed, or the function ends with a status of its own.
+        SystemExit: Help was printed, or the function ends with a status of its own; with status 1
+            if it gives False.
     """
     if isinstance(command, Group):
         if arguments and arguments[0] in command.commands:
@@ -69,16 +87,46 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
         else:
             _group_parser(command, name).parse_args(list(arguments) or ["--help"])
         return
-    parameters = _parameters(command)
+    parser, options, others = parse(command, name, arguments)
+    values = parser.instantiate(options).as_dict()
+    for parameter in _parameters(command):
+        if names := _field_names(parameter.annotation):
+            parts = {part: values.pop(part) for part in names}
+            values[parameter.name] = parameter.annotation(**parts)
+    if command(*others, **values) is False:
+        raise SystemExit(1)
+
+
+def parse(
+    function: Function, name: str, arguments: Sequence[str]
+) -> tuple[ArgumentParser, Namespace, list[str]]:
+    """Reads the command line of a function.
+
+    Args:
+        function: The function.
+        name: How its command is called behind `hicmae`.
+        arguments: What stands behind the name.
+
+    Returns:
+        The parser, what it read, and what is for another command.
+
+    Raises:
+        ArgumentError: An option that does not exist or does not fit.
+        ConfigError: There is no such config.
+        SystemExit: Help was printed.
+    """
+    parameters = _parameters(function)
     own, others = _split(parameters, arguments)
-    needed = any(_is_required(parameter) for parameter in parameters)
-    if needed and not arguments:
+    if not arguments and any(_is_required(parameter) for parameter in parameters):
         own = ["--help"]
+    parser = function_parser(function, name)
     try:
-        options = function_parser(command, name).parse_args(own)
+        options = parser.parse_args(resolve_arguments(own))
     except ArgumentError as error:
-        raise ArgumentError(None, _with_way_out(str(error), command)) from error
-    command(*others, **options.as_dict())
+        raise ArgumentError(None, _with_way_out(str(error), function)) from error
+    for section in ("config", *_OTHER_SECTIONS):
+        options.pop(section, None)
+    return parser, options, others
 
 
 def function_parser(function: Function, name: str) -> ArgumentParser:
@@ -145,6 +193,15 @@ def _is_required(parameter: Parameter) -> bool:
 def _add(parser: ArgumentParser, parameter: Parameter, told: str | None) -> None:
     """Adds what a parameter is on a command line."""
     name, kind = parameter.name, parameter.annotation
+    if is_dataclass(kind):
+        parser.add_class_arguments(kind, None)
+        return
+    if (made := _made(kind)) is not None:
+        parser.add_argument("--config", action="config", help="Config of a run.")
+        parser.add_subclass_arguments(made, name, required=False)
+        for section in _OTHER_SECTIONS:
+            parser.add_argument(f"--{section}", type=Any, help=argparse.SUPPRESS)
+        return
     settings: dict[str, Any] = {"help": told, "type": _AS_TEXT.get(kind, kind)}
     if parameter.kind is Parameter.KEYWORD_ONLY:
         flag = f"--{name}"
@@ -154,6 +211,8 @@ def _add(parser: ArgumentParser, parameter: Parameter, told: str | None) -> None
     else:
         flag = name
         settings["metavar"] = name.upper()
+        if not _is_required(parameter):
+            settings |= {"nargs": "?", "default": parameter.default}
     if kind is bool:
         settings |= {"nargs": "?", "const": True}
     elif kind == Repeated:
@@ -173,12 +232,26 @@ def _item(kind: Any) -> Any:
     return None
 
 
+def _field_names(kind: Any) -> list[str]:
+    """The fields of a dataclass; of others none."""
+    return [part.name for part in fields(kind)] if is_dataclass(kind) else []
+
+
+def _made(kind: Any) -> Any:
+    """The class of which a config makes an object; None for what is no such parameter."""
+    optional, *marks = get_args(kind) or [kind]
+    return get_args(optional)[0] if FROM_CONFIG in marks else None
+
+
 def _split(
     parameters: Sequence[Parameter], arguments: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """Spells switches out, and parts a command's own options from what is for another command."""
     passes_on = any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters)
-    options = {f"--{parameter.name}": parameter.annotation is bool for parameter in parameters}
+    kinds = {parameter.name: parameter.annotation for parameter in parameters}
+    for kind in filter(is_dataclass, list(kinds.values())):
+        kinds |= get_type_hints(kind)
+    options = {f"--{name}": kind is bool for name, kind in kinds.items()}
     own, others = [], []
     waiting = list(arguments)
     while waiting:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from argparse import SUPPRESS
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 
-from hicmae.command_line import HelpFormatter
-from hicmae.configs import resolve_arguments
+from hicmae.command_line import FROM_CONFIG, Group
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
 from hicmae.data.folder import list_folder
 from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
@@ -46,131 +43,44 @@ What is interrupted goes on where it stopped when the command is given again. `-
 makes a run, or a further command, use a table in place of the corpus' folder.
 """
 
-# What a run's config holds beside its data.
-_OTHER_SECTIONS = (
-    "model",
-    "trainer",
-    "seed_everything",
-    "test_after_fit",
-    "optimizer",
-    "lr_scheduler",
-    "ckpt_path",
-    "weights_only",
-)
-
 _CLIPS_IN_CSV = 100_000
 
 
-def main(arguments: list[str]) -> None:
-    """Runs `hicmae data`.
+Data = Annotated[AudioVisualDataModule | None, FROM_CONFIG]
+_LIMITS, _FACES, _PACK, _PLAN = Limits(), FaceOptions(), PackOptions(), Plan()
+
+
+def manifest(
+    source: str | Path | None = None,
+    *,
+    output: str | Path,
+    data: Data = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Writes the table of a corpus, without opening media.
 
     Args:
-        arguments: What stands behind it.
+        source: Table or folder of clips, in place of `data`.
+        output: File to write: .csv, or .parquet for millions.
+        data: The corpus.
+        overwrite: Replace another table there.
+        dry_run: List, but write nothing.
 
     Raises:
         HicmaeError: A mistake that the user can mend.
-        SystemExit: With status 1 if a check finds something wrong.
     """
-    # The tables that these commands print say it.
-    warnings.filterwarnings("ignore", message=r".*where the published protocol has")
-    parser = _parser()
-    options = parser.parse_args(_spelled_out(resolve_arguments(arguments) or ["--help"]))
-    command = options.subcommand
-    for section in _OTHER_SECTIONS:
-        del options[command][section]
-    chosen = parser.instantiate(options)[command]
-    run = {"manifest": manifest, "check": check, "faces": faces, "audio": audio, "pack": pack}
-    good = run[command](chosen)
-    if not good:
-        raise SystemExit(1)
-
-
-def _spelled_out(arguments: list[str]) -> list[str]:
-    """`--dry_run` and `--overwrite` may stand without a value."""
-    following = [*arguments[1:], ""]
-    return [
-        f"{argument}=true"
-        if argument in {"--dry_run", "--overwrite"} and value not in {"true", "false"}
-        else argument
-        for argument, value in zip(arguments, following, strict=True)
-    ]
-
-
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="hicmae data",
-        description=DESCRIPTION,
-        formatter_class=HelpFormatter,
-        exit_on_error=False,
-    )
-    commands = parser.add_subcommands()
-    for name, describe, add in (
-        ("manifest", "Writes the table of a corpus, without opening media.", _manifest_options),
-        ("check", "Opens every clip and tells what is wrong or missing.", _check_options),
-        ("faces", "Writes clips of the aligned face, with their sound.", _faces_options),
-        ("audio", "Writes the sound of every clip as 16 kHz mono.", _audio_options),
-        ("pack", "Writes cut and scaled clips into a few large files.", _pack_options),
-    ):
-        part = ArgumentParser(description=describe, exit_on_error=False)
-        part.add_argument("source", type=str, nargs="?", help="table or folder of clips")
-        part.add_argument("--config", action="config", help="config of a run")
-        part.add_subclass_arguments(AudioVisualDataModule, "data", required=False)
-        for section in _OTHER_SECTIONS:
-            part.add_argument(f"--{section}", type=Any, help=SUPPRESS)
-        add(part)
-        commands.add_subcommand(name, part, help=describe)
-    return parser
-
-
-def _manifest_options(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--output", type=str, required=True, help="file to write: .csv, or .parquet for millions"
-    )
-    parser.add_argument("--overwrite", type=bool, default=False, help="replace another table there")
-    parser.add_argument("--dry_run", type=bool, default=False, help="list, but write nothing")
-
-
-def _check_options(parser: ArgumentParser) -> None:
-    _output_folder(parser)
-    parser.add_class_arguments(Limits, None)
-    parser.add_argument("--sheet_clips", type=int, default=24, help="clips on the contact sheet")
-    parser.add_class_arguments(Plan, None)
-
-
-def _faces_options(parser: ArgumentParser) -> None:
-    _output_folder(parser)
-    parser.add_class_arguments(FaceOptions, None)
-    parser.add_class_arguments(Plan, None)
-
-
-def _audio_options(parser: ArgumentParser) -> None:
-    _output_folder(parser)
-    parser.add_class_arguments(Plan, None)
-
-
-def _pack_options(parser: ArgumentParser) -> None:
-    _output_folder(parser)
-    parser.add_class_arguments(PackOptions, None)
-    parser.add_class_arguments(Plan, None)
-
-
-def _output_folder(parser: ArgumentParser) -> None:
-    parser.add_argument("--output", type=str, required=True, help="folder for all that is written")
-
-
-def manifest(options: Namespace) -> bool:
-    """Writes the table of a corpus."""
-    source, table = _table(options)
-    path = Path(options.output).expanduser()
+    origin, table = _table(source, data)
+    path = Path(output).expanduser()
     console = Console()
-    published = options.data.expected.clips if options.data is not None else None
+    published = data.expected.clips if data is not None else None
     subjects = table["subject"].dropna().nunique()
     folds = ", ".join(
         f"{fold} ({n})" for fold, n in table["fold"].value_counts().sort_index().items()
     )
     parts = ", ".join(f"{name} {n}" for name, n in table["split"].value_counts().items())
     console.print(
-        f"{source}: {len(table)} clips"
+        f"{origin}: {len(table)} clips"
         + (f" (published: {published})" if published else "")
         + (f"; {subjects} subjects" if subjects else "")
         + (f"; folds (test clips): {folds}" if folds else "")
@@ -179,23 +89,43 @@ def manifest(options: Namespace) -> bool:
         highlight=False,
         soft_wrap=True,
     )
-    if options.dry_run:
+    if dry_run:
         console.print(f"Nothing is written to {path} (dry run).", highlight=False)
-        return True
-    written = save_manifest(table, path, overwrite=options.overwrite)
+        return
+    written = save_manifest(table, path, overwrite=overwrite)
     console.print(f"{'Wrote' if written else 'Unchanged:'} {path}.", highlight=False)
-    return True
 
 
-def check(options: Namespace) -> bool:
-    """Opens every clip and writes the report; gives whether all is well."""
-    data = _data(options)
-    folder = Path(options.output).expanduser()
-    limits = Limits(**_chosen(options, Limits))
+def check(
+    source: str | Path | None = None,
+    *,
+    output: str | Path,
+    data: Data = None,
+    limits: Limits = _LIMITS,
+    sheet_clips: int = 24,
+    plan: Plan = _PLAN,
+) -> bool:
+    """Opens every clip and tells what is wrong or missing.
+
+    Args:
+        source: Table or folder of clips, in place of `data`.
+        output: Folder for all that is written.
+        data: The corpus.
+        limits: What counts as a problem.
+        sheet_clips: Clips on the contact sheet.
+        plan: How and where clips are worked on.
+
+    Returns:
+        Whether all is well.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+    """
+    data = _data(source, data)
+    folder = Path(output).expanduser()
     if limits.max_length_difference is None:
         allowed = data.clip_options.max_length_difference
         limits = Limits(**vars(limits) | {"max_length_difference": allowed})
-    plan = Plan(**_chosen(options, Plan))
     settings = {"source": data.source, **vars(limits)}
     log = ResultLog(folder, "check", settings)
     work = partial(inspect, limits=limits, folder_fps=data.clip_options.folder_fps)
@@ -212,7 +142,7 @@ def check(options: Namespace) -> bool:
     good_rows = data.table[(results["status"] == DONE).to_numpy()]
     table_path = _table_path(folder, len(good_rows))
     save_manifest(good_rows, table_path, overwrite=True)
-    chosen = np.random.default_rng(data.seed).permutation(len(data.table))[: options.sheet_clips]
+    chosen = np.random.default_rng(data.seed).permutation(len(data.table))[:sheet_clips]
     if len(chosen):
         contact_sheet(data, np.sort(chosen)).savefig(folder / "contact-sheet.png", dpi=110)
     (folder / "report.txt").write_text(report.text, encoding="utf-8")
@@ -223,35 +153,97 @@ def check(options: Namespace) -> bool:
     return report.good
 
 
-def faces(options: Namespace) -> bool:
-    """Crops the face of every clip; gives whether each clip has one."""
-    crop = FaceOptions(**_chosen(options, FaceOptions))
+def faces(
+    source: str | Path | None = None,
+    *,
+    output: str | Path,
+    data: Data = None,
+    crop: FaceOptions = _FACES,
+    plan: Plan = _PLAN,
+) -> bool:
+    """Writes clips of the aligned face, with their sound.
+
+    Args:
+        source: Table or folder of clips, in place of `data`.
+        output: Folder for all that is written.
+        data: The corpus.
+        crop: How faces are found, chosen, cut out and written.
+        plan: How and where clips are worked on.
+
+    Returns:
+        Whether each clip has a face.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+    """
     build_detector(crop.detector, crop.min_face)  # here, a detector that is not there stops all
-    work = partial(crop_face, output=Path(options.output).expanduser(), options=crop)
-    return _convert(options, work, "faces", vars(crop))
+    folder = Path(output).expanduser()
+    work = partial(crop_face, output=folder, options=crop)
+    return _convert(_table(source, data), folder, work, "faces", settings=vars(crop), plan=plan)
 
 
-def audio(options: Namespace) -> bool:
-    """Extracts the sound of every clip; gives whether each clip has any."""
-    work = partial(extract_audio, output=Path(options.output).expanduser())
-    return _convert(options, work, "audio", {})
+def audio(
+    source: str | Path | None = None,
+    *,
+    output: str | Path,
+    data: Data = None,
+    plan: Plan = _PLAN,
+) -> bool:
+    """Writes the sound of every clip as 16 kHz mono.
+
+    Args:
+        source: Table or folder of clips, in place of `data`.
+        output: Folder for all that is written.
+        data: The corpus.
+        plan: How and where clips are worked on.
+
+    Returns:
+        Whether each clip has sound.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+    """
+    folder = Path(output).expanduser()
+    work = partial(extract_audio, output=folder)
+    return _convert(
+        _table(source, data, sounds_alone=True), folder, work, "audio", settings={}, plan=plan
+    )
 
 
-def pack(options: Namespace) -> bool:
-    """Packs every clip; gives whether each could be read."""
-    source, table = _table(options)
-    folder = Path(options.output).expanduser()
-    how = PackOptions(**_chosen(options, PackOptions))
-    if options.data is not None:
-        read = options.data.clip_options
+def pack(
+    source: str | Path | None = None,
+    *,
+    output: str | Path,
+    data: Data = None,
+    how: PackOptions = _PACK,
+    plan: Plan = _PLAN,
+) -> bool:
+    """Writes cut and scaled clips into a few large files.
+
+    Args:
+        source: Table or folder of clips, in place of `data`.
+        output: Folder for all that is written.
+        data: The corpus.
+        how: How clips are cut, coded and put together.
+        plan: How and where clips are worked on.
+
+    Returns:
+        Whether each clip could be read.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+    """
+    origin, table = _table(source, data)
+    folder = Path(output).expanduser()
+    if data is not None:
+        read = data.clip_options
         how = replace(
             how,
             region=how.region or read.region,
             folder_fps=how.folder_fps or read.folder_fps,
         )
-    plan = Plan(**_chosen(options, Plan))
     clips = clips_of(table)
-    rows = pack_clips(table, folder, how, plan, source=source)
+    rows = pack_clips(table, folder, how, plan, source=origin)
     if plan.dry_run or not _complete(clips, rows):
         return True
     if plan.shard_numbers() != (1, 1):
@@ -261,12 +253,16 @@ def pack(options: Namespace) -> bool:
 
 
 def _convert(
-    options: Namespace, work: Callable[[Clip], Row], name: str, settings: dict[str, Any]
+    clips_from: tuple[str, pd.DataFrame],
+    folder: Path,
+    work: Callable[[Clip], Row],
+    name: str,
+    *,
+    settings: dict[str, Any],
+    plan: Plan,
 ) -> bool:
     """Writes new media for every clip, and the table of the clips that have them."""
-    source, table = _table(options, sounds_alone=name == "audio")
-    folder = Path(options.output).expanduser()
-    plan = Plan(**_chosen(options, Plan))
+    source, table = clips_from
     log = ResultLog(folder, name, {"source": source, **settings})
     clips = clips_of(table)
 
@@ -339,38 +335,43 @@ def _in_order(clips: list[Clip], rows: dict[str, Row]) -> pd.DataFrame:
     return pd.DataFrame([rows[clip.id] for clip in clips])
 
 
-def _chosen(options: Namespace, group: type[Any]) -> dict[str, Any]:
-    return {name: options[name] for name in group.__dataclass_fields__}
-
-
-def _data(options: Namespace) -> AudioVisualDataModule:
+def _data(source: str | Path | None, data: AudioVisualDataModule | None) -> AudioVisualDataModule:
     """The data module of the config, or of a table."""
-    _one_source(options)
-    if options.data is not None:
-        return options.data
-    if Path(options.source).expanduser().is_dir():
+    _one_source(source, data)
+    if data is not None:
+        return data
+    if Path(str(source)).expanduser().is_dir():
         raise ConfigError(
-            f"{options.source} is a folder: write its table with `hicmae data manifest "
-            f"{options.source} --output clips.csv` and give that."
+            f"{source} is a folder: write its table with `hicmae data manifest "
+            f"{source} --output clips.csv` and give that."
         )
-    return ManifestDataModule(options.source)
+    return ManifestDataModule(str(source))
 
 
-def _table(options: Namespace, *, sounds_alone: bool = False) -> tuple[str, pd.DataFrame]:
+def _table(
+    source: str | Path | None, data: AudioVisualDataModule | None, *, sounds_alone: bool = False
+) -> tuple[str, pd.DataFrame]:
     """What the clips come from, and the clips."""
-    _one_source(options)
-    if options.data is not None:
-        return options.data.source, options.data.table
-    path = Path(options.source).expanduser()
+    _one_source(source, data)
+    if data is not None:
+        return data.source, data.table
+    path = Path(str(source)).expanduser()
     if path.is_dir():
         return f"Folder {path}", list_folder(path, sounds_alone=sounds_alone)
     return f"Manifest {path}", read_manifest(path)
 
 
-def _one_source(options: Namespace) -> None:
-    if options.source is not None and options.data is not None:
-        raise ConfigError(
-            f"Both {options.source} and the data of a config are given; give one of them."
-        )
-    if options.source is None and options.data is None:
+def _one_source(source: str | Path | None, data: AudioVisualDataModule | None) -> None:
+    if source is not None and data is not None:
+        raise ConfigError(f"Both {source} and the data of a config are given; give one of them.")
+    if source is None and data is None:
         raise ConfigError("Nothing to read: give --config and --data.root, or a table of clips.")
+    # The tables that these commands print say it.
+    warnings.filterwarnings("ignore", message=r".*where the published protocol has")
+
+
+data = Group(
+    DESCRIPTION,
+    {"manifest": manifest, "check": check, "faces": faces, "audio": audio, "pack": pack},
+    metavar="COMMAND",
+)

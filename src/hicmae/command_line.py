@@ -18,7 +18,12 @@ from types import SimpleNamespace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse as parse_docstring
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import (
+    ArgumentError,
+    ArgumentParser,
+    DefaultHelpFormatter,
+    Namespace,
+)
 
 from hicmae.configs import resolve_arguments
 
@@ -90,8 +95,8 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
     parser, options, others = parse(command, name, arguments)
     values = parser.instantiate(options).as_dict()
     for parameter in _parameters(command):
-        if names := _field_names(parameter.annotation):
-            parts = {part: values.pop(part) for part in names}
+        if _has_fields(parameter.annotation):
+            parts = {part.name: values.pop(part.name) for part in fields(parameter.annotation)}
             values[parameter.name] = parameter.annotation(**parts)
     if command(*others, **values) is False:
         raise SystemExit(1)
@@ -115,7 +120,7 @@ def parse(
         ConfigError: There is no such config.
         SystemExit: Help was printed.
     """
-    parameters = _parameters(function)
+    parameters = [parameter for parameter, _ in _options(function)]
     own, others = _split(parameters, arguments)
     if not arguments and any(_is_required(parameter) for parameter in parameters):
         own = ["--help"]
@@ -124,8 +129,9 @@ def parse(
         options = parser.parse_args(resolve_arguments(own))
     except ArgumentError as error:
         raise ArgumentError(None, _with_way_out(str(error), function)) from error
-    for section in ("config", *_OTHER_SECTIONS):
-        options.pop(section, None)
+    if any(_made(parameter.annotation) for parameter in parameters):
+        for section in ("config", *_OTHER_SECTIONS):
+            del options[section]
     return parser, options, others
 
 
@@ -138,10 +144,7 @@ def function_parser(function: Function, name: str) -> ArgumentParser:
     """
     documentation = getdoc(function) or ""
     parser = _parser(name, documentation.partition("\n\nArgs:")[0])
-    told = _told(function)
-    for parameter in _parameters(function):
-        if parameter.kind is not Parameter.VAR_POSITIONAL:
-            _add(parser, parameter, told[parameter.name])
+    _add_all(parser, function)
     return parser
 
 
@@ -165,37 +168,60 @@ def _parser(name: str, description: str) -> ArgumentParser:
 
 
 def _parameters(function: Function) -> list[Parameter]:
-    """The parameters of a function with their types, which modules may give as text."""
-    given = {
-        parameter: kind
-        for parameter, kind in function.__annotations__.items()
-        if parameter != "return"
-    }
+    """The parameters of a function, or the fields of a dataclass, with their types.
+
+    Modules may give types as text, and name what a function returns without importing it.
+    """
+    parameters = signature(function).parameters
+    if _has_fields(function):
+        kinds = get_type_hints(function)
+        return [
+            parameter.replace(annotation=kinds[name], kind=Parameter.KEYWORD_ONLY)
+            for name, parameter in parameters.items()
+        ]
+    given = {name: parameter.annotation for name, parameter in parameters.items()}
     kinds = get_type_hints(
         SimpleNamespace(__annotations__=given), function.__globals__, include_extras=True
     )
-    return [
-        parameter.replace(annotation=kinds[name])
-        for name, parameter in signature(function).parameters.items()
-    ]
+    return [parameter.replace(annotation=kinds[name]) for name, parameter in parameters.items()]
 
 
-def _told(function: Function) -> dict[str, str | None]:
-    """What is documented of every parameter."""
+def _options(function: Function) -> list[tuple[Parameter, str]]:
+    """Every parameter with what is documented of it; for a dataclass those of its fields."""
+    told = _told(function)
+    options = []
+    for parameter in _parameters(function):
+        if _has_fields(parameter.annotation):
+            options += _options(parameter.annotation)
+        else:
+            options.append((parameter, told[parameter.name]))
+    return options
+
+
+def _told(function: Function) -> dict[str, str]:
+    """What is documented of every parameter or field."""
     parts = parse_docstring(getdoc(function) or "").params
-    return {part.arg_name: part.description for part in parts}
+    return {part.arg_name.lstrip("*"): " ".join((part.description or "").split()) for part in parts}
 
 
 def _is_required(parameter: Parameter) -> bool:
     return parameter.default is Parameter.empty and parameter.kind is not Parameter.VAR_POSITIONAL
 
 
-def _add(parser: ArgumentParser, parameter: Parameter, told: str | None) -> None:
+def _add_all(parser: Any, function: Function) -> None:
+    """Adds the options of a function, or of a dataclass."""
+    told = _told(function)
+    for parameter in _parameters(function):
+        if _has_fields(parameter.annotation):
+            title = (getdoc(parameter.annotation) or "").partition("\n")[0].rstrip(".")
+            _add_all(parser.add_argument_group(title), parameter.annotation)
+        elif parameter.kind is not Parameter.VAR_POSITIONAL:
+            _add(parser, parameter, told[parameter.name])
+
+
+def _add(parser: Any, parameter: Parameter, told: str) -> None:
     """Adds what a parameter is on a command line."""
     name, kind = parameter.name, parameter.annotation
-    if is_dataclass(kind):
-        parser.add_class_arguments(kind, None)
-        return
     if (made := _made(kind)) is not None:
         parser.add_argument("--config", action="config", help="Config of a run.")
         parser.add_subclass_arguments(made, name, required=False)
@@ -227,14 +253,13 @@ def _add(parser: ArgumentParser, parameter: Parameter, told: str | None) -> None
 def _item(kind: Any) -> Any:
     """What a list is of, which may be left out; None for what is no list."""
     for part in (kind, *get_args(kind)):
-        if get_origin(part) is list:
+        if get_origin(part) in {list, Sequence}:
             return get_args(part)[0]
     return None
 
 
-def _field_names(kind: Any) -> list[str]:
-    """The fields of a dataclass; of others none."""
-    return [part.name for part in fields(kind)] if is_dataclass(kind) else []
+def _has_fields(kind: Any) -> bool:
+    return is_dataclass(kind)
 
 
 def _made(kind: Any) -> Any:
@@ -248,10 +273,7 @@ def _split(
 ) -> tuple[list[str], list[str]]:
     """Spells switches out, and parts a command's own options from what is for another command."""
     passes_on = any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters)
-    kinds = {parameter.name: parameter.annotation for parameter in parameters}
-    for kind in filter(is_dataclass, list(kinds.values())):
-        kinds |= get_type_hints(kind)
-    options = {f"--{name}": kind is bool for name, kind in kinds.items()}
+    options = {f"--{parameter.name}": parameter.annotation is bool for parameter in parameters}
     own, others = [], []
     waiting = list(arguments)
     while waiting:
@@ -273,12 +295,11 @@ def _with_way_out(message: str, function: Function) -> str:
     """Adds what is meant by an option that is missing, or which may be by one that is not there."""
     required, missing, names = message.partition("are required: ")
     if missing:
-        told = _told(function)
+        told = {parameter.name: told for parameter, told in _options(function)}
         return f"{required}{missing}" + ", ".join(
-            f"{name} ({' '.join((told[name] or '').split()).rstrip('.')})"
-            for name in names.split(", ")
+            f"{name} ({told[name].rstrip('.')})" for name in names.split(", ")
         )
     unknown = re.match(r"unrecognized arguments: (--\w+)", message)
-    options = [f"--{parameter.name}" for parameter in _parameters(function)]
+    options = [f"--{parameter.name}" for parameter, _ in _options(function)]
     close = get_close_matches(unknown[1], options, n=1) if unknown else []
     return f"{message}; did you mean {close[0]}?" if close else message

@@ -77,7 +77,7 @@ COMMANDS = {
     "embed": Command("features of your own clips", "hicmae.inference.commands:embed"),
     "serve": Command("a page that recognises clips", "hicmae.serve.commands:serve"),
     "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:visualize"),
-    "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:main"),
+    "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:convert"),
     "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:export"),
     "crossval": Command("every fold, and a table of scores", "hicmae.evaluation.commands:crossval"),
     "report": Command("runs beside published results", "hicmae.evaluation.commands:report"),
@@ -118,11 +118,7 @@ def dispatch(arguments: list[str]) -> None:
     if name in TRAINING:
         _load("hicmae.training.commands:run")(arguments)
     elif name in COMMANDS:
-        command = _load(COMMANDS[name].place)
-        if name == "convert":
-            command(options)
-        else:
-            _load("hicmae.command_line:run")(command, name, options)
+        _load("hicmae.command_line:run")(_load(COMMANDS[name].place), name, options)
     elif name == "configs":
         show_configs()
     elif name in {"-h", "--help", "help"}:

@@ -10,7 +10,7 @@ from tiny import ARCHITECTURE, tiny_architecture
 
 from hicmae.checkpoints import load_recognition_model
 from hicmae.checkpoints.card import model_card
-from hicmae.checkpoints.commands import main
+from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError
 from hicmae.models import HiCMAE, RecognitionModel
 from hicmae.weights.description import ModelDescription
@@ -71,7 +71,7 @@ def run_folder(tmp_path):
 
 def converted(run_folder, name="best.ckpt", *options):
     target = run_folder.parent / f"model-of-{name.split('.')[0]}"
-    main([str(run_folder / "checkpoints" / name), str(target), *options])
+    dispatch(["convert", str(run_folder / "checkpoints" / name), str(target), *options])
     return target
 
 
@@ -146,8 +146,8 @@ def test_no_path_of_the_machine_is_told(run_folder):
 def test_facts_outlive_further_conversions(run_folder):
     folder = converted(run_folder)
     run, again = folder.with_name("again.ckpt"), folder.with_name("again")
-    main([str(folder), str(run)])
-    main([str(run), str(again)])
+    dispatch(["convert", str(folder), str(run)])
+    dispatch(["convert", str(run), str(again)])
     for name in ("README.md", "config.json", "model.safetensors"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
 

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny_architecture
 
 from hicmae.checkpoints import load_pretrained, load_recognition_model, our_name
-from hicmae.checkpoints.commands import main
 from hicmae.checkpoints.guessing import GivenFacts
 from hicmae.checkpoints.reading import read_model
+from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError, HicmaeError
 from hicmae.models import HiCMAE, RecognitionModel
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
@@ -63,7 +63,7 @@ def options_of(case):
 
 
 def convert(source, target, *options):
-    main([str(source), str(target), *map(str, options)])
+    dispatch(["convert", str(source), str(target), *map(str, options)])
     return target
 
 
@@ -311,7 +311,7 @@ class TestWhatIsAsked:
     def refuse(self, error, *said, **about):
         arguments = about["arguments"]
         with pytest.raises(error) as caught:
-            main([str(argument) for argument in arguments])
+            dispatch(["convert", *(str(argument) for argument in arguments)])
         for words in said:
             assert words in str(caught.value)
         assert "\n" not in str(caught.value)

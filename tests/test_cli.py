@@ -706,6 +706,11 @@ class TestMistakes:
             ("convert a b --skip_layers one", "--skip_layers: expected int, got one"),
             ("visualize paint", "PICTURE is 'paint': choose 'reconstruction', 'embeddings', "),
             ("crossval --folds", "--folds needs a value"),
+            ("report x --config y", "unrecognized arguments: --config y"),
+            (
+                "data manifest --data=ManifestDataModule --output y",
+                "--data: required, but not given: manifest",
+            ),
             ("data faces x --output y --size big", "--size: expected int, got big"),
             ("fit", "required, but not given: data, model"),
             ("fit --config pretrain.yaml --model.size=4", "--model.size: expected one of 'tiny', "),

@@ -1,4 +1,4 @@
-"""Commands as functions: what one documents and annotates is the help and the options of the other.
+"""Commands as functions: help is what a function documents, options are what it annotates.
 
 Parameters that may be given by place are the arguments of a command, keyword parameters its
 options, and `*` takes what is for another command. Of a list there is one value or more. Switches,
@@ -124,12 +124,13 @@ def parse(
     own, others = _split(parameters, arguments)
     if not arguments and any(_is_required(parameter) for parameter in parameters):
         own = ["--help"]
+    reads_config = any(_made(parameter.annotation) for parameter in parameters)
     parser = function_parser(function, name)
     try:
-        options = parser.parse_args(resolve_arguments(own))
+        options = parser.parse_args(resolve_arguments(own) if reads_config else own)
     except ArgumentError as error:
         raise ArgumentError(None, _with_way_out(str(error), function)) from error
-    if any(_made(parameter.annotation) for parameter in parameters):
+    if reads_config:
         for section in ("config", *_OTHER_SECTIONS):
             del options[section]
     return parser, options, others
@@ -293,12 +294,10 @@ def _split(
 
 def _with_way_out(message: str, function: Function) -> str:
     """Adds what is meant by an option that is missing, or which may be by one that is not there."""
-    required, missing, names = message.partition("are required: ")
-    if missing:
+    if missing := re.fullmatch(r"(the following arguments are required: )(.*)", message):
         told = {parameter.name: told for parameter, told in _options(function)}
-        return f"{required}{missing}" + ", ".join(
-            f"{name} ({told[name].rstrip('.')})" for name in names.split(", ")
-        )
+        names = (f"{name} ({told[name].rstrip('.')})" for name in missing[2].split(", "))
+        return missing[1] + ", ".join(names)
     unknown = re.match(r"unrecognized arguments: (--\w+)", message)
     options = [f"--{parameter.name}" for parameter, _ in _options(function)]
     close = get_close_matches(unknown[1], options, n=1) if unknown else []

@@ -39,7 +39,7 @@ _ROWS_AT_ONCE = 1024  # of a Parquet file: some tens of megabytes with the featu
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Features:
+class FeatureTable:
     """Features of N windows, or of N people where windows were averaged.
 
     Attributes:
@@ -229,7 +229,7 @@ class FeatureStore:
         return self.folder / f"{name}.safetensors"
 
 
-def read_features(path: str | Path) -> Features:
+def read_features(path: str | Path) -> FeatureTable:
     """Reads a file of features.
 
     Args:
@@ -354,7 +354,7 @@ def _lists(array: npt.NDArray[Any]) -> Any:
     return lists
 
 
-def _from_safetensors(path: Path) -> Features:
+def _from_safetensors(path: Path) -> FeatureTable:
     with safe_open(path, "np") as file:
         description = json.loads(file.metadata()["description"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -362,14 +362,14 @@ def _from_safetensors(path: Path) -> Features:
     return _features(sources, arrays, description["settings"])
 
 
-def _from_npz(path: Path) -> Features:
+def _from_npz(path: Path) -> FeatureTable:
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
     settings = json.loads(str(arrays.pop("description")))["settings"]
     return _features(arrays.pop("source").astype(object), arrays, settings)
 
 
-def _from_parquet(path: Path) -> Features:
+def _from_parquet(path: Path) -> FeatureTable:
     table = pq.read_table(path, partitioning=None)
     arrays = {}
     for name in ("joint", *_LAYERS):
@@ -389,7 +389,7 @@ def _features(
     sources: npt.NDArray[np.object_],
     arrays: Mapping[str, npt.NDArray[Any]],
     settings: dict[str, Setting],
-) -> Features:
+) -> FeatureTable:
     times = arrays["window_times"]
     table = pd.DataFrame(
         {
@@ -399,7 +399,7 @@ def _features(
             "end": times[:, 1],
         }
     )
-    return Features(
+    return FeatureTable(
         table,
         arrays["joint"],
         arrays.get("video_layers"),

@@ -25,11 +25,11 @@ from hicmae.help import HelpFormatter
 from hicmae.preparation.audio import extract_audio
 from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.face_crops import crop_face
-from hicmae.preparation.integrity import Limits, inspect
+from hicmae.preparation.integrity import CheckOptions, inspect
 from hicmae.preparation.pack import MANIFEST
 from hicmae.preparation.pack import pack as pack_clips
 from hicmae.preparation.pack_writing import PackOptions
-from hicmae.preparation.report import count_clips, write_report
+from hicmae.preparation.report import compose_report, count_clips
 from hicmae.preparation.work import DONE, FAILED, Plan, ResultLog, Row, process
 
 DESCRIPTION = """\
@@ -132,7 +132,7 @@ def _manifest_options(parser: ArgumentParser) -> None:
 
 def _check_options(parser: ArgumentParser) -> None:
     _output_folder(parser)
-    parser.add_class_arguments(Limits, None)
+    parser.add_class_arguments(CheckOptions, None)
     parser.add_argument("--sheet_clips", type=int, default=24, help="clips on the contact sheet")
     parser.add_class_arguments(Plan, None)
 
@@ -191,21 +191,21 @@ def check(options: Namespace) -> bool:
     """Opens every clip and writes the report; gives whether all is well."""
     data = _data(options)
     folder = Path(options.output).expanduser()
-    limits = Limits(**_chosen(options, Limits))
-    if limits.max_length_difference is None:
+    how = CheckOptions(**_chosen(options, CheckOptions))
+    if how.max_length_difference is None:
         allowed = data.clip_options.max_length_difference
-        limits = Limits(**vars(limits) | {"max_length_difference": allowed})
+        how = CheckOptions(**vars(how) | {"max_length_difference": allowed})
     plan = Plan(**_chosen(options, Plan))
-    settings = {"source": data.source, **vars(limits)}
+    settings = {"source": data.source, **vars(how)}
     log = ResultLog(folder, "check", settings)
-    work = partial(inspect, limits=limits, folder_fps=data.clip_options.folder_fps)
+    work = partial(inspect, options=how, folder_fps=data.clip_options.folder_fps)
     clips = clips_of(data.table)
     rows = process(work, clips, log, plan, is_done=_is_good, chunk=16)
     if plan.dry_run or not _complete(clips, rows):
         return True
     results = _in_order(clips, rows)
     problems = results[results["status"] != DONE]
-    report = write_report(data, results, problems)
+    report = compose_report(data, results, problems)
     results.to_csv(folder / "clips.csv", index=False)
     problems.to_csv(folder / "problems.csv", index=False)
     count_clips(data).to_csv(folder / "counts.csv", index=False)

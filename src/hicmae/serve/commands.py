@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
             "hicmae serve needs gradio: install it with `pip install 'hicmae[serve]'`."
         ) from error
     from hicmae.inference.recognizer import EmotionRecognizer  # noqa: PLC0415
-    from hicmae.serve.analysis import Limits  # noqa: PLC0415
+    from hicmae.serve.analysis import UploadLimits  # noqa: PLC0415
 
     recognizer = EmotionRecognizer.from_pretrained(
         options.checkpoint, faces=options.faces, device=options.device
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
             f"{options.checkpoint} was only pre-trained and recognises nothing: give a checkpoint "
             "that was fine-tuned."
         )
-    limits = Limits(options.max_seconds, options.max_megabytes)
+    limits = UploadLimits(options.max_seconds, options.max_megabytes)
     console = Console(highlight=False, soft_wrap=True)
     stopped = threading.Event()
     # As on Ctrl-C, what was uploaded has to go.

@@ -22,6 +22,17 @@ from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
 from hicmae.errors import ConfigError
 from hicmae.faces import FaceOptions, build_detector
 from hicmae.help import HelpFormatter
+from hicmae.ledger import (
+    DONE,
+    FAILED,
+    Plan,
+    ResultLog,
+    Row,
+    all_there,
+    in_order,
+    process,
+    save_problems,
+)
 from hicmae.preparation.audio import extract_audio
 from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.face_crops import crop_face
@@ -30,7 +41,6 @@ from hicmae.preparation.pack import MANIFEST
 from hicmae.preparation.pack import pack as pack_clips
 from hicmae.preparation.pack_writing import PackOptions
 from hicmae.preparation.report import compose_report, count_clips
-from hicmae.preparation.work import DONE, FAILED, Plan, ResultLog, Row, process
 
 DESCRIPTION = """\
 Makes a corpus ready. Each command reads the corpus of a config, or SOURCE: a table of clips (CSV or
@@ -201,13 +211,12 @@ def check(options: Namespace) -> bool:
     work = partial(inspect, options=how, folder_fps=data.clip_options.folder_fps)
     clips = clips_of(data.table)
     rows = process(work, clips, log, plan, is_done=_is_good, chunk=16)
-    if plan.dry_run or not _complete(clips, rows):
+    if plan.dry_run or not all_there(clips, rows):
         return True
-    results = _in_order(clips, rows)
-    problems = results[results["status"] != DONE]
-    report = compose_report(data, results, problems)
+    results = in_order(clips, rows)
     results.to_csv(folder / "clips.csv", index=False)
-    problems.to_csv(folder / "problems.csv", index=False)
+    problems = save_problems(results, folder / "problems.csv")
+    report = compose_report(data, results, problems)
     count_clips(data).to_csv(folder / "counts.csv", index=False)
     good_rows = data.table[(results["status"] == DONE).to_numpy()]
     table_path = _table_path(folder, len(good_rows))
@@ -252,12 +261,12 @@ def pack(options: Namespace) -> bool:
     plan = Plan(**_chosen(options, Plan))
     clips = clips_of(table)
     rows = pack_clips(table, folder, how, plan, source=source)
-    if plan.dry_run or not _complete(clips, rows):
+    if plan.dry_run or not all_there(clips, rows):
         return True
-    if plan.shard_numbers() != (1, 1):
+    if not plan.is_whole:
         Console().print("All clips are ready; give the command once more without --shard.")
         return True
-    return _tell(_in_order(clips, rows), folder, "pack", folder / MANIFEST)
+    return _tell(in_order(clips, rows), folder, "pack", folder / MANIFEST)
 
 
 def _convert(
@@ -275,9 +284,9 @@ def _convert(
         return row["status"] != FAILED and all((folder / file).exists() for file in files)
 
     rows = process(work, clips, log, plan, is_done=is_done)
-    if plan.dry_run or not _complete(clips, rows):
+    if plan.dry_run or not all_there(clips, rows):
         return True
-    results = _in_order(clips, rows)
+    results = in_order(clips, rows)
     good = (results["status"] == DONE).to_numpy()
     table_path = _table_path(folder, int(good.sum()))
     save_manifest(_with_new_media(table[good], results[good], folder), table_path, overwrite=True)
@@ -287,14 +296,13 @@ def _convert(
 def _tell(results: pd.DataFrame, folder: Path, name: str, table_path: Path) -> bool:
     """Writes and prints what became of the clips; gives whether all went well."""
     results.to_csv(folder / f"{name}.csv", index=False)
-    good = (results["status"] == DONE).to_numpy()
-    results[~good].to_csv(folder / "problems.csv", index=False)
+    problems = save_problems(results, folder / "problems.csv")
     console = Console(soft_wrap=True)
-    console.print(f"{good.sum()} of {len(good)} clips are in {table_path}.")
-    for status, clips_with_it in results[~good].groupby("status")["id"]:
+    console.print(f"{len(results) - len(problems)} of {len(results)} clips are in {table_path}.")
+    for status, clips_with_it in problems.groupby("status")["id"]:
         names = ", ".join(clips_with_it.head(5)) + (", ..." if len(clips_with_it) > 5 else "")
         console.print(f"{len(clips_with_it)} clips: {status} ({names}); see problems.csv.")
-    return bool(good.all())
+    return problems.empty
 
 
 def _table_path(folder: Path, clips: int) -> Path:
@@ -322,21 +330,6 @@ def _with_new_media(table: pd.DataFrame, results: pd.DataFrame, folder: Path) ->
 
 def _is_good(row: Row) -> bool:
     return bool(row["status"] == DONE)
-
-
-def _complete(clips: list[Clip], rows: dict[str, Row]) -> bool:
-    missing = sum(clip.id not in rows for clip in clips)
-    if missing:
-        Console().print(
-            f"{missing} clips are left to other shards; when they are done, give the command "
-            "once more without --shard.",
-            highlight=False,
-        )
-    return not missing
-
-
-def _in_order(clips: list[Clip], rows: dict[str, Row]) -> pd.DataFrame:
-    return pd.DataFrame([rows[clip.id] for clip in clips])
 
 
 def _chosen(options: Namespace, group: type[Any]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from hicmae.data.manifest import Clip
 from hicmae.errors import DataError
+from hicmae.ledger import DONE, Row
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 from hicmae.media.members import is_there
 from hicmae.preparation.lead_ins import find_lead_ins
-from hicmae.preparation.work import DONE, Row
 
 MISSING = "missing"
 BROKEN_VIDEO = "broken video"

@@ -15,7 +15,8 @@ from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.cli import main
-from hicmae.inference.embedding_store import FeatureStore, read_features
+from hicmae.inference.feature_store import FeatureStore
+from hicmae.inference.features import read_features
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.media import VideoReader
 from hicmae.models import RecognitionModel
@@ -305,8 +306,8 @@ class TestEmbed:
         def stopping(store, clip, embeddings):
             if len(added) == 2:
                 raise KeyboardInterrupt
-            added.append(clip.name)
-            add(store, clip, embeddings)
+            added.append(clip)
+            return add(store, clip, embeddings)
 
         with monkeypatch.context() as context:
             context.setattr(FeatureStore, "add", stopping)
@@ -315,9 +316,9 @@ class TestEmbed:
         other = write_model(tmp_path / "other", seed=1)
         capsys.readouterr()
         assert tell("embed", "m", "--checkpoint", other, "--output=stopped.npz") == 2
-        assert "holds features made with model" in capsys.readouterr().err
+        assert "holds results made with model" in capsys.readouterr().err
         assert tell(*command, "--output=stopped.npz") == 0
-        assert "2 of 3 clips are done already" in capsys.readouterr().err
+        assert "1 of 3 clips to do, 2 done before" in capsys.readouterr().err
         assert (tmp_path / "stopped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
         assert not (tmp_path / "stopped.npz.parts").exists()
 

@@ -8,7 +8,7 @@ import pytest
 
 from hicmae.data.manifest import complete_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference.embedding_store import FeatureTable
+from hicmae.inference.features import FeatureTable
 from hicmae.inference.results import Embedding
 from hicmae.visualize.embeddings import (
     clip_features,

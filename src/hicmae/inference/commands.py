@@ -16,8 +16,11 @@ of such files.
 
   hicmae recognize clip.mp4 --checkpoint RUN/checkpoints/best.ckpt
   hicmae recognize clip.mp4 --checkpoint MODEL --render shown.mp4    faces, words and curves
-  hicmae recognize videos/ --checkpoint MODEL --csv emotions.csv --on_error skip
+  hicmae recognize videos/ --checkpoint MODEL --csv emotions.csv
   hicmae recognize clip.mp4 --checkpoint MODEL --json - | jq '.[0].people[0].scores'
+
+A run over several clips that writes a file goes on where it was stopped when the command is given
+again; clips that cannot be used are listed at the end.
 
 MODEL is a checkpoint of a run, such as one that `hicmae demo` trains, a folder that `hicmae
 convert` wrote, or the id of such a folder on a model hub.
@@ -25,11 +28,14 @@ convert` wrote, or the id of such a folder on a model hub.
 
 EMBED = """\
 Writes the features that a model makes of clips: a row for every window of every person, or one for
-every person. A run that was stopped goes on when the command is given again.
+every person. A run that was stopped goes on when the command is given again; clips that cannot be
+used are listed at the end. Jobs that each work on a --shard share the clips; when all are through,
+the same command without --shard writes the output.
 
   hicmae embed videos/ --checkpoint MODEL --output features.safetensors
   hicmae embed videos/ --checkpoint MODEL --output features.parquet --per clip
   hicmae embed a.mp4 b.mp4 --checkpoint MODEL --output features.npz --layers
+  hicmae embed videos/ --checkpoint MODEL --output features.parquet --shard 2/8
 
 MODEL is a checkpoint of a run, pre-trained or fine-tuned, a folder that `hicmae convert` wrote, or
 the id of such a folder on a model hub.
@@ -59,7 +65,7 @@ def recognize_main(arguments: list[str]) -> None:
     )
     options = parser.parse_args(arguments or ["--help"])
     with quick_imports():  # after the options, so that help comes at once
-        from hicmae.inference.running import recognize  # noqa: PLC0415
+        from hicmae.inference.recognizing import recognize  # noqa: PLC0415
 
     recognize(options)
 
@@ -88,9 +94,15 @@ def embed_main(arguments: list[str]) -> None:
         "--per", type=Per, default="window", help="a row per window, or the mean per clip"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace what the output holds")
+    parser.add_argument(
+        "--shard", type=str, default="1/1", help="i/n works on every n-th clip from the i-th on"
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="tell what would be done, and do nothing"
+    )
     options = parser.parse_args(arguments or ["--help"])
     with quick_imports():  # after the options, so that help comes at once
-        from hicmae.inference.running import embed  # noqa: PLC0415
+        from hicmae.inference.embedding import embed  # noqa: PLC0415
 
     embed(options)
 
@@ -123,8 +135,12 @@ def _parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument("--batch_size", type=int, default=8, help="windows at a time")
     parser.add_argument(
         "--on_error",
-        type=Literal["raise", "skip"],
-        default="raise",
-        help="stop at a clip that cannot be used, or list such clips at the end",
+        type=Literal["raise", "skip"] | None,
+        default=None,
+        help="stop at a clip that cannot be used, or list such clips at the end; several clips are "
+        "listed if nothing is said",
+    )
+    parser.add_argument(
+        "--restart", action="store_true", help="drop what a stopped run did, and begin anew"
     )
     return parser

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hicmae.errors import ConfigError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,8 @@ class Plan:
                 "second of eight jobs."
             )
         return int(index), int(count)
+
+    def share(self, items: Sequence[Item]) -> list[Item]:
+        """The shard's items of all."""
+        index, count = self.shard_numbers()
+        return list(items[index - 1 :: count])

@@ -154,7 +154,7 @@ def _go_on(
     """Works on the clips of the shard that have no row that holds."""
     rows = {} if log is None else log.rows()
     index, count = plan.shard_numbers()
-    mine = items[index - 1 :: count]
+    mine = plan.share(items)
     waiting = [item for item in mine if item.id not in rows or not is_done(rows[item.id])]
     if log is not None:
         of_shard = "" if plan.is_whole else f" of shard {index} of {count}"
@@ -188,6 +188,7 @@ def _share_bar(console: Console) -> Progress:
         console=console,
         transient=True,
         redirect_stdout=False,
+        disable=not console.is_terminal,  # else there is an empty line for every clip
     )
 
 

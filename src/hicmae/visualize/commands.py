@@ -177,7 +177,7 @@ def _reconstruction(options: Namespace) -> object:
 
 
 def _embeddings(options: Namespace) -> object:
-    from hicmae.inference.embedding_store import read_features  # noqa: PLC0415
+    from hicmae.inference.features import read_features  # noqa: PLC0415
     from hicmae.visualize.embeddings import embeddings_figure  # noqa: PLC0415
 
     figure = embeddings_figure(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from hicmae.choices import Layout
 from hicmae.data.manifest import COLUMNS, read_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference.embedding_store import FeatureTable
+from hicmae.inference.features import FeatureTable
 from hicmae.inference.results import Embedding
 from hicmae.visualize.style import COLOURS, MARKERS
 
@@ -205,7 +205,7 @@ def embeddings_figure(
     """Draws the features of clips in a plane, coloured once by each column.
 
     Args:
-        features: What `hicmae.inference.embedding_store.read_features` gives.
+        features: What `hicmae.inference.features.read_features` gives.
         labels: Manifest with the labels of the clips: its file or its content.
         colours: Columns to colour by, a panel for each. Columns of many different numbers have a
             scale, others a legend; a clip without a label is grey.

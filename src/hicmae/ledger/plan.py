@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hicmae.errors import ConfigError
 
-Item = TypeVar("Item")
+Piece = TypeVar("Piece")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Plan:
             )
         return int(index), int(count)
 
-    def share(self, items: Sequence[Item]) -> list[Item]:
+    def share(self, items: Sequence[Piece]) -> list[Piece]:
         """The shard's items of all."""
         index, count = self.shard_numbers()
         return list(items[index - 1 :: count])

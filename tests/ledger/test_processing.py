@@ -85,8 +85,7 @@ def test_shards_share_the_clips_out(count, clips):
     every = [Clip(id=str(index), video="v") for index in range(clips)]
     parts = []
     for index in range(1, count + 1):
-        start, step = Plan(shard=f"{index}/{count}").shard_numbers()
-        parts.append([clip.id for clip in every[start - 1 :: step]])
+        parts.append([clip.id for clip in Plan(shard=f"{index}/{count}").share(every)])
     assert sorted(name for part in parts for name in part) == sorted(clip.id for clip in every)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 

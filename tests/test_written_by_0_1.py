@@ -13,7 +13,7 @@ from media_factory import write_clip
 from hicmae.checkpoints import load_recognition_model
 from hicmae.cli import main
 from hicmae.data.manifest import read_manifest
-from hicmae.inference.embedding_store import read_features
+from hicmae.inference.features import read_features
 
 WRITTEN = Path(__file__).parent / "written_by_0_1"
 KINDS = ("pretraining", "classification", "regression")

@@ -33,11 +33,11 @@ from hicmae.data.dataset import ClipDataset, collate_repeats
 from hicmae.data.manifest import read_manifest
 from hicmae.data.options import ClipOptions, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
+from hicmae.ledger import Plan
 from hicmae.media import VideoReader
 from hicmae.media.colour import rgb_from_planes
 from hicmae.preparation.pack import MANIFEST, pack
 from hicmae.preparation.pack_writing import PackOptions
-from hicmae.preparation.work import Plan
 
 REGION = (0, 32, 160, 160)  # of 224 × 224, as pre-training reads VoxCeleb2
 BATCH = 8

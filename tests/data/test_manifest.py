@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from hicmae.data.manifest import (
     COLUMNS,
+    Clip,
     check_files,
     check_manifest,
+    clips_of,
     complete_manifest,
     label_columns,
     read_manifest,
@@ -193,3 +195,22 @@ def test_smaller_training_fractions_are_nested():
     }
     assert [len(rows) for rows in part.values()] == [9, 45, 90]
     assert part[0.1] < part[0.5] < part[1.0]
+
+
+def test_clips_of_a_manifest():
+    table = complete_manifest(
+        pd.DataFrame(
+            {
+                "id": ["a", "b"],
+                "video": "v",
+                "audio": [None, "s"],
+                "start": [1.5, None],
+                "end": [2.0, None],
+                "side": ["left", None],
+            }
+        )
+    )
+    assert clips_of(table) == [
+        Clip("a", "v", None, 1.5, 2.0, 1.5, 2.0, "left"),
+        Clip("b", "v", "s"),
+    ]

@@ -16,7 +16,8 @@ from tiny import tiny_architecture
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.cli import main
 from hicmae.inference.commands import recognize
-from hicmae.inference.embedding_store import FeatureStore, read_features
+from hicmae.inference.feature_store import FeatureStore
+from hicmae.inference.features import read_features
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.media import VideoReader
 from hicmae.models import RecognitionModel
@@ -118,7 +119,7 @@ class TestRecognize:
         tell("recognize", *good, "--checkpoint", model, "--json", "-")
         told = json.loads(capsys.readouterr().out)
         results = recognize(good, checkpoint=model, faces="none", device="cpu")
-        assert [result.to_dict() for result in results] == told
+        assert results == told
 
     def test_rendered_file(self, model, good, capsys):
         status = tell("recognize", good[0], "--checkpoint", model, "--render", "out/shown.mp4")
@@ -312,8 +313,8 @@ class TestEmbed:
         def stopping(store, clip, embeddings):
             if len(added) == 2:
                 raise KeyboardInterrupt
-            added.append(clip.name)
-            add(store, clip, embeddings)
+            added.append(clip)
+            return add(store, clip, embeddings)
 
         with monkeypatch.context() as context:
             context.setattr(FeatureStore, "add", stopping)
@@ -322,9 +323,9 @@ class TestEmbed:
         other = write_model(tmp_path / "other", seed=1)
         capsys.readouterr()
         assert tell("embed", "m", "--checkpoint", other, "--output=stopped.npz") == 2
-        assert "holds features made with model" in capsys.readouterr().err
+        assert "holds results made with model" in capsys.readouterr().err
         assert tell(*command, "--output=stopped.npz") == 0
-        assert "2 of 3 clips are done already" in capsys.readouterr().err
+        assert "1 of 3 clips to do, 2 done before" in capsys.readouterr().err
         assert (tmp_path / "stopped.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
         assert not (tmp_path / "stopped.npz.parts").exists()
 

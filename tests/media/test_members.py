@@ -16,12 +16,12 @@ from hicmae.data.cache import ClipCache
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.manifest import complete_manifest, read_manifest
 from hicmae.errors import ConfigError, DataError
+from hicmae.ledger import Plan
 from hicmae.media import VideoReader, read_audio
 from hicmae.media.members import file_of, member_of
 from hicmae.media.mirrors import path_here
 from hicmae.preparation.pack import pack
 from hicmae.preparation.pack_writing import PackOptions
-from hicmae.preparation.work import Plan
 
 
 @pytest.fixture(scope="module")

@@ -25,10 +25,10 @@ from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest, read_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.errors import ConfigError, DataError
+from hicmae.ledger import Plan
 from hicmae.media import VideoReader, read_audio
 from hicmae.preparation.pack import pack
 from hicmae.preparation.pack_writing import PackOptions
-from hicmae.preparation.work import Plan
 from hicmae.training.commands import run
 
 ONE_PROCESS = Plan(jobs=1)
@@ -402,7 +402,7 @@ def test_a_killed_run_goes_on(tmp_path):
             import hicmae.preparation.pack as module
             from hicmae.data.manifest import read_manifest
             from hicmae.preparation.pack_writing import PackOptions
-            from hicmae.preparation.work import Plan
+            from hicmae.ledger import Plan
             write = module.write_clip
             def slowly(*arguments, **options):
                 write(*arguments, **options)

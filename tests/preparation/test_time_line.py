@@ -18,7 +18,7 @@ from hicmae.faces.alignment import FACE_POINTS
 from hicmae.faces.detection import Face
 from hicmae.media import VideoReader
 from hicmae.preparation.face_crops import crop_face
-from hicmae.preparation.integrity import Limits, inspect
+from hicmae.preparation.integrity import CheckOptions, inspect
 from hicmae.preparation.pack import pack
 from hicmae.preparation.pack_writing import PackOptions
 
@@ -114,5 +114,5 @@ def test_late_pictures_stay_late(kind, tmp_path):
 
 def test_a_check_measures_the_time_line(tmp_path):
     path = write(tmp_path / "clip.mkv", pictures_at=0.0, sound_at=1.0)
-    row = inspect(Clip("a", str(path)), limits=Limits())
+    row = inspect(Clip("a", str(path)), options=CheckOptions())
     assert (row["video_seconds"], row["audio_seconds"]) == (2.0, pytest.approx(5.0, abs=0.05))

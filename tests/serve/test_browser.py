@@ -9,7 +9,7 @@ import pytest
 
 from hicmae.demo.corpus import CorpusSettings, make_clip
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.serve.analysis import Limits
+from hicmae.serve.analysis import UploadLimits
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hicmae[serve]'")
 pytest.importorskip("playwright", reason="the browser is driven by playwright: pip install it")
@@ -79,7 +79,7 @@ def test_clips_are_recognised_in_a_browser(
     large.write_bytes(bytes(12_000_000))
     problems: list[str] = []
     requests: list[str] = []
-    with running_page(recognizer_of(), Limits(max_seconds=20, max_megabytes=10)) as url:
+    with running_page(recognizer_of(), UploadLimits(max_seconds=20, max_megabytes=10)) as url:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(WAIT)
         page.on("console", lambda said: problems.append(said.text) if said.type == "error" else 0)
@@ -148,7 +148,7 @@ def is_known(problem: str) -> bool:
 def test_the_camera_opens_in_a_browser(
     browser: sync_api.Browser, recognizer_of: Callable[..., EmotionRecognizer], screenshots: Path
 ) -> None:
-    with running_page(recognizer_of(), Limits()) as url:
+    with running_page(recognizer_of(), UploadLimits()) as url:
         context = browser.new_context(permissions=["camera", "microphone"])
         page = context.new_page()
         page.set_default_timeout(WAIT)

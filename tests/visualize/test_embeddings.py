@@ -8,7 +8,7 @@ import pytest
 
 from hicmae.data.manifest import complete_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference.embedding_store import Features
+from hicmae.inference.features import FeatureTable
 from hicmae.inference.results import Embedding
 from hicmae.visualize.embeddings import (
     clip_features,
@@ -69,7 +69,7 @@ class TestClips:
             features_of([])
         table = pd.DataFrame(columns=["source", "person", "start", "end"])
         with pytest.raises(DataError, match="is empty"):
-            clip_features(Features(table, np.zeros((0, 4), np.float32), None, None, {}))
+            clip_features(FeatureTable(table, np.zeros((0, 4), np.float32), None, None, {}))
 
     def test_a_feature_that_is_not_finite(self):
         with pytest.raises(DataError, match=r"The feature of b\.mp4 is not finite"):

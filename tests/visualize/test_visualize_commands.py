@@ -10,7 +10,7 @@ from media_factory import write_clip
 
 from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError
-from hicmae.inference.embedding_store import FeatureStore
+from hicmae.inference.feature_store import FeatureStore
 from hicmae.inference.results import Embedding
 
 
@@ -26,11 +26,13 @@ def run(tmp_path_factory):
     (folder / "labels.csv").write_text("video,emotion,subject\n" + "\n".join(rows) + "\n")
     for suffix in ("npz", "safetensors", "parquet"):
         store = FeatureStore(folder / f"features.{suffix}", {})
+        rows = []
         for index, clip in enumerate(clips):
             joint = np.random.default_rng(index).normal(size=(2, 4)).astype(np.float32)
             times = np.array([[0, 1], [1, 2]], np.float32)
-            store.add(clip, [Embedding(str(clip), 1, times, joint, None, None)])
-        store.join({clip: clip.name for clip in clips})
+            embedding = Embedding(str(clip), 1, times, joint, None, None)
+            rows.append(store.add(str(clip), [embedding]))
+        store.write_out(rows, [clip.name for clip in clips])
     return folder
 
 

@@ -37,6 +37,7 @@ from hicmae.evaluation.setup import (
     start_label,
 )
 from hicmae.evaluation.tables import cell, score_lines, write_tables
+from hicmae.ledger import refuse_other_settings
 from hicmae.tasks import RecognitionTask
 from hicmae.tasks.recognition import NO_LABELS
 from hicmae.training.commands import parse_fit
@@ -236,14 +237,9 @@ def _check_folder(folder: Path, config: Config, data: AudioVisualDataModule) -> 
     except FileNotFoundError:
         return
     way_out = "give another --output, or remove this folder"
-    now = _flat(_compared(config))
-    then = _flat(before)
-    for name in sorted(now.keys() | then.keys()):
-        if now.get(name) != then.get(name):
-            raise ConfigError(
-                f"{folder} holds folds run with {name} {then.get(name)}, not {now.get(name)}; "
-                f"{way_out}."
-            )
+    refuse_other_settings(
+        folder, _flat(before), _flat(_compared(config)), holds="folds run", way_out=way_out
+    )
     if clips != _digest(data):
         raise ConfigError(
             f"{folder} holds folds of other clips, labels or folds than {data.source} has now; "

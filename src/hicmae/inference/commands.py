@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
+
+from jsonargparse import Namespace
 
 from hicmae.choices import Faces, Per, Use
-from hicmae.errors import CheckpointError
 from hicmae.imports import quick_imports
-
-if TYPE_CHECKING:
-    from hicmae.inference.results import Recognition
 
 
 def recognize(
@@ -23,19 +21,21 @@ def recognize(
     people: int = 4,
     device: str = "auto",
     batch_size: int = 8,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: Literal["raise", "skip"] | None = None,
+    restart: bool = False,
     json: str | Path | None = None,
     csv: str | Path | None = None,
     render: str | Path | None = None,
-) -> list[Recognition]:
+) -> list[dict[str, Any]]:
     """Recognises the emotions of the people in clips.
 
     A CLIP is a video or sound file, a folder of images, or a folder of such files; MODEL is what
-    --checkpoint takes.
+    --checkpoint takes. A run over several clips that writes a file goes on where it was stopped
+    when the command is given again; clips that cannot be used are listed at the end.
 
       hicmae recognize clip.mp4 --checkpoint RUN/checkpoints/best.ckpt
       hicmae recognize clip.mp4 --checkpoint MODEL --render shown.mp4    faces, words and curves
-      hicmae recognize videos/ --checkpoint MODEL --csv emotions.csv --on_error skip
+      hicmae recognize videos/ --checkpoint MODEL --csv emotions.csv
       hicmae recognize clip.mp4 --checkpoint MODEL --json - | jq '.[0].people[0].scores'
 
     Args:
@@ -48,44 +48,39 @@ def recognize(
         people: Most people of a clip to follow.
         device: auto, cpu, cuda or mps.
         batch_size: Windows at a time.
-        on_error: Stop at a clip that cannot be used, or list such clips at the end.
+        on_error: Stop at a clip that cannot be used, or list such clips at the end; several clips
+            are listed if nothing is said.
+        restart: Drop what a stopped run did, and begin anew.
         json: File to write, or - for the standard output.
         csv: Table of windows to write.
         render: Annotated copy to write: .mp4, .mov or .mkv; a folder for several clips.
 
     Returns:
-        What was recognised, clip by clip.
+        What was recognised, clip by clip, as `--json` writes it.
 
     Raises:
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
     with quick_imports():  # within, so that help comes at once
-        from hicmae.inference import running  # noqa: PLC0415
+        from hicmae.inference import recognizing  # noqa: PLC0415
 
-    recognizer, listed = running.prepared(
-        clips,
-        checkpoint,
-        faces=faces,
-        use=use,
-        hop=hop,
-        people=people,
-        device=device,
-        batch_size=batch_size,
-    )
-    if recognizer.kind == "pretraining":
-        raise CheckpointError(
-            f"{checkpoint} was only pre-trained and has no trained head to recognise with: "
-            "fine-tune it with `hicmae fit`, or take its features with `hicmae embed`."
+    return recognizing.recognize(
+        Namespace(
+            clips=clips,
+            checkpoint=checkpoint,
+            faces=faces,
+            use=use,
+            hop=hop,
+            people=people,
+            device=device,
+            batch_size=batch_size,
+            on_error=on_error,
+            restart=restart,
+            json=None if json is None else str(json),
+            csv=None if csv is None else str(csv),
+            render=None if render is None else str(render),
         )
-    return running.recognize(
-        recognizer,
-        listed,
-        use=use,
-        skip=on_error == "skip",
-        json_to=json,
-        csv=csv,
-        render_to=render,
     )
 
 
@@ -100,7 +95,10 @@ def embed(
     people: int = 4,
     device: str = "auto",
     batch_size: int = 8,
-    on_error: Literal["raise", "skip"] = "raise",
+    on_error: Literal["raise", "skip"] | None = None,
+    restart: bool = False,
+    shard: str = "1/1",
+    dry_run: bool = False,
     layers: bool = False,
     per: Per = "window",
     overwrite: bool = False,
@@ -108,11 +106,14 @@ def embed(
     """Writes the features that a model makes of clips.
 
     There is a row for every window of every person, or one for every person. A run that was stopped
-    goes on when the command is given again. MODEL is what --checkpoint takes.
+    goes on when the command is given again; clips that cannot be used are listed at the end. Jobs
+    that each work on a --shard share the clips; when all are through, the same command without
+    --shard writes the output. MODEL is what --checkpoint takes.
 
       hicmae embed videos/ --checkpoint MODEL --output features.safetensors
       hicmae embed videos/ --checkpoint MODEL --output features.parquet --per clip
       hicmae embed a.mp4 b.mp4 --checkpoint MODEL --output features.npz --layers
+      hicmae embed videos/ --checkpoint MODEL --output features.parquet --shard 2/8
 
     Args:
         clips: Files and folders.
@@ -125,7 +126,11 @@ def embed(
         people: Most people of a clip to follow.
         device: auto, cpu, cuda or mps.
         batch_size: Windows at a time.
-        on_error: Stop at a clip that cannot be used, or list such clips at the end.
+        on_error: Stop at a clip that cannot be used, or list such clips at the end; several clips
+            are listed if nothing is said.
+        restart: Drop what a stopped run did, and begin anew.
+        shard: i/n works on every n-th clip from the i-th on.
+        dry_run: Tell what would be done, and do nothing.
         layers: Also the feature of every layer of the encoders.
         per: A row per window, or the mean per clip.
         overwrite: Replace what the output holds.
@@ -135,28 +140,25 @@ def embed(
         SystemExit: With status 1 if clips were left out.
     """
     with quick_imports():  # within, so that help comes at once
-        from hicmae.inference import running  # noqa: PLC0415
+        from hicmae.inference import embedding  # noqa: PLC0415
 
-    path = running.new_features(output, overwrite=overwrite)
-    recognizer, listed = running.prepared(
-        clips,
-        checkpoint,
-        faces=faces,
-        use=use,
-        hop=hop,
-        people=people,
-        device=device,
-        batch_size=batch_size,
-    )
-    running.embed(
-        recognizer,
-        listed,
-        path,
-        faces=faces,
-        use=use,
-        hop=hop,
-        people=people,
-        per=per,
-        layers=layers,
-        skip=on_error == "skip",
+    embedding.embed(
+        Namespace(
+            clips=clips,
+            checkpoint=checkpoint,
+            output=str(output),
+            faces=faces,
+            use=use,
+            hop=hop,
+            people=people,
+            device=device,
+            batch_size=batch_size,
+            on_error=on_error,
+            restart=restart,
+            shard=shard,
+            dry_run=dry_run,
+            layers=layers,
+            per=per,
+            overwrite=overwrite,
+        )
     )

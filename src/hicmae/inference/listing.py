@@ -27,6 +27,11 @@ class NamedClip:
     source: str
     name: Path
 
+    @property
+    def id(self) -> str:
+        """Tells it from all other clips of this machine."""
+        return str(self.path.resolve())
+
 
 def list_clips(given: Sequence[str | Path], *, sounds_alone: bool) -> list[NamedClip]:
     """Lists clips: files and folders of images as they are, and what lies below other folders.

@@ -77,15 +77,7 @@ class Recognition:
 
     def to_frame(self) -> pd.DataFrame:
         """A row for every person and window: source, person, start, end, then the outputs."""
-        rows = [
-            {"source": self.source, "person": person.number, "start": start, "end": end}
-            | dict(zip(self.outputs, scores, strict=True))
-            for person in self.people
-            for (start, end), scores in zip(
-                person.window_times.tolist(), person.window_scores.tolist(), strict=True
-            )
-        ]
-        return pd.DataFrame(rows)
+        return window_table(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -112,6 +104,22 @@ class Recognition:
                 for person in self.people
             ],
         }
+
+
+def window_table(recognition: dict[str, Any]) -> pd.DataFrame:
+    """What `Recognition.to_frame` gives, of what `Recognition.to_dict` gave."""
+    rows = [
+        {
+            "source": recognition["source"],
+            "person": person["person"],
+            "start": window["start"],
+            "end": window["end"],
+            **window["scores"],
+        }
+        for person in recognition["people"]
+        for window in person["windows"]
+    ]
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

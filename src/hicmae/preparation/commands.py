@@ -19,15 +19,25 @@ from hicmae.data.folder import list_folder
 from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
 from hicmae.errors import ConfigError
 from hicmae.faces import FaceOptions, build_detector
+from hicmae.ledger import (
+    DONE,
+    FAILED,
+    Plan,
+    ResultLog,
+    Row,
+    all_there,
+    in_order,
+    process,
+    save_problems,
+)
 from hicmae.preparation.audio import extract_audio
 from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.face_crops import crop_face
-from hicmae.preparation.integrity import Limits, inspect
+from hicmae.preparation.integrity import CheckOptions, inspect
 from hicmae.preparation.pack import MANIFEST
 from hicmae.preparation.pack import pack as pack_clips
 from hicmae.preparation.pack_writing import PackOptions
-from hicmae.preparation.report import count_clips, write_report
-from hicmae.preparation.work import DONE, FAILED, Plan, ResultLog, Row, process
+from hicmae.preparation.report import compose_report, count_clips
 
 DESCRIPTION = """\
 Makes a corpus ready. Each command reads the corpus of a config, or SOURCE: a table of clips (CSV or
@@ -47,7 +57,7 @@ _CLIPS_IN_CSV = 100_000
 
 
 Data = Annotated[AudioVisualDataModule | None, FROM_CONFIG]
-_LIMITS, _FACES, _PACK, _PLAN = Limits(), FaceOptions(), PackOptions(), Plan()
+_LIMITS, _FACES, _PACK, _PLAN = CheckOptions(), FaceOptions(), PackOptions(), Plan()
 
 
 def manifest(
@@ -101,7 +111,7 @@ def check(
     *,
     output: str | Path,
     data: Data = None,
-    limits: Limits = _LIMITS,
+    limits: CheckOptions = _LIMITS,
     sheet_clips: int = 24,
     plan: Plan = _PLAN,
 ) -> bool:
@@ -125,19 +135,18 @@ def check(
     folder = Path(output).expanduser()
     if limits.max_length_difference is None:
         allowed = data.clip_options.max_length_difference
-        limits = Limits(**vars(limits) | {"max_length_difference": allowed})
+        limits = CheckOptions(**vars(limits) | {"max_length_difference": allowed})
     settings = {"source": data.source, **vars(limits)}
     log = ResultLog(folder, "check", settings)
-    work = partial(inspect, limits=limits, folder_fps=data.clip_options.folder_fps)
+    work = partial(inspect, options=limits, folder_fps=data.clip_options.folder_fps)
     clips = clips_of(data.table)
     rows = process(work, clips, log, plan, is_done=_is_good, chunk=16)
-    if plan.dry_run or not _complete(clips, rows):
+    if plan.dry_run or not all_there(clips, rows):
         return True
-    results = _in_order(clips, rows)
-    problems = results[results["status"] != DONE]
-    report = write_report(data, results, problems)
+    results = in_order(clips, rows)
     results.to_csv(folder / "clips.csv", index=False)
-    problems.to_csv(folder / "problems.csv", index=False)
+    problems = save_problems(results, folder / "problems.csv")
+    report = compose_report(data, results, problems)
     count_clips(data).to_csv(folder / "counts.csv", index=False)
     good_rows = data.table[(results["status"] == DONE).to_numpy()]
     table_path = _table_path(folder, len(good_rows))
@@ -244,12 +253,12 @@ def pack(
         )
     clips = clips_of(table)
     rows = pack_clips(table, folder, how, plan, source=origin)
-    if plan.dry_run or not _complete(clips, rows):
+    if plan.dry_run or not all_there(clips, rows):
         return True
-    if plan.shard_numbers() != (1, 1):
+    if not plan.is_whole:
         Console().print("All clips are ready; give the command once more without --shard.")
         return True
-    return _tell(_in_order(clips, rows), folder, "pack", folder / MANIFEST)
+    return _tell(in_order(clips, rows), folder, "pack", folder / MANIFEST)
 
 
 def _convert(
@@ -271,9 +280,9 @@ def _convert(
         return row["status"] != FAILED and all((folder / file).exists() for file in files)
 
     rows = process(work, clips, log, plan, is_done=is_done)
-    if plan.dry_run or not _complete(clips, rows):
+    if plan.dry_run or not all_there(clips, rows):
         return True
-    results = _in_order(clips, rows)
+    results = in_order(clips, rows)
     good = (results["status"] == DONE).to_numpy()
     table_path = _table_path(folder, int(good.sum()))
     save_manifest(_with_new_media(table[good], results[good], folder), table_path, overwrite=True)
@@ -318,21 +327,6 @@ def _with_new_media(table: pd.DataFrame, results: pd.DataFrame, folder: Path) ->
 
 def _is_good(row: Row) -> bool:
     return bool(row["status"] == DONE)
-
-
-def _complete(clips: list[Clip], rows: dict[str, Row]) -> bool:
-    missing = sum(clip.id not in rows for clip in clips)
-    if missing:
-        Console().print(
-            f"{missing} clips are left to other shards; when they are done, give the command "
-            "once more without --shard.",
-            highlight=False,
-        )
-    return not missing
-
-
-def _in_order(clips: list[Clip], rows: dict[str, Row]) -> pd.DataFrame:
-    return pd.DataFrame([rows[clip.id] for clip in clips])
 
 
 def _data(source: str | Path | None, data: AudioVisualDataModule | None) -> AudioVisualDataModule:

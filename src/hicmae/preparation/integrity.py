@@ -9,10 +9,10 @@ import numpy as np
 
 from hicmae.data.manifest import Clip
 from hicmae.errors import DataError
+from hicmae.ledger import DONE, Row
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 from hicmae.media.members import is_there
 from hicmae.preparation.lead_ins import find_lead_ins
-from hicmae.preparation.work import DONE, Row
 
 MISSING = "missing"
 BROKEN_VIDEO = "broken video"
@@ -29,8 +29,8 @@ _CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What counts as a problem.
+class CheckOptions:
+    """What is looked at, and what counts as a problem.
 
     Attributes:
         decode: Frames that are decoded of every clip: its "ends" and middle, which finds files that
@@ -50,12 +50,12 @@ class Limits:
     max_length_difference: float | None = None
 
 
-def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
+def inspect(clip: Clip, *, options: CheckOptions, folder_fps: float = 25.0) -> Row:
     """Opens a clip and measures it.
 
     Args:
         clip: The clip.
-        limits: What counts as a problem.
+        options: What counts as a problem.
         folder_fps: Frames per second of clips that are folders of images.
 
     Returns:
@@ -73,7 +73,7 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
         found[MISSING] = f"{' and '.join(gone)} does not exist"
     if clip.video not in gone:
         try:
-            row |= _picture(clip, limits, folder_fps)
+            row |= _picture(clip, options, folder_fps)
         except DataError as error:
             found[BROKEN_VIDEO] = str(error)
     if sound not in gone:
@@ -81,7 +81,7 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
             row |= _sound(clip)
         except DataError as error:
             found[BROKEN_SOUND] = str(error)
-    found |= _measured_problems(row, limits)
+    found |= _measured_problems(row, options)
     return {
         "status": PROBLEM if found else DONE,
         "problems": ";".join(found),
@@ -90,11 +90,11 @@ def inspect(clip: Clip, *, limits: Limits, folder_fps: float = 25.0) -> Row:
     }
 
 
-def _picture(clip: Clip, limits: Limits, folder_fps: float) -> Row:
+def _picture(clip: Clip, options: CheckOptions, folder_fps: float) -> Row:
     with VideoReader(clip.video, start=clip.start, end=clip.end, folder_fps=folder_fps) as reader:
         count = reader.frame_count
         whole = (0, 0, reader.height, reader.width)
-        if limits.decode == "ends":
+        if options.decode == "ends":
             reader.read(sorted({0, count // 2, count - 1}), size=16, region=whole)
         else:
             for first in range(0, count, _CHUNK):
@@ -121,21 +121,21 @@ def _sound(clip: Clip) -> Row:
     }
 
 
-def _measured_problems(row: Row, limits: Limits) -> dict[str, str]:
+def _measured_problems(row: Row, options: CheckOptions) -> dict[str, str]:
     found: dict[str, str] = {}
     frames: int | None = row.get("frames")
     picture: Any = row.get("video_seconds")
     sound: Any = row.get("audio_seconds")
-    if sound is not None and row["peak"] < limits.silence:
+    if sound is not None and row["peak"] < options.silence:
         found[SILENT] = f"The sound never exceeds {row['peak']} of 1."
     too_short = []
-    if frames is not None and frames < limits.min_frames:
+    if frames is not None and frames < options.min_frames:
         too_short.append(f"{frames} frames")
-    if sound is not None and sound < limits.min_sound:
+    if sound is not None and sound < options.min_sound:
         too_short.append(f"{sound} s of sound")
     if too_short:
         found[SHORT] = f"The clip has only {' and '.join(too_short)}."
-    limit: Any = limits.max_length_difference
+    limit: Any = options.max_length_difference
     if None not in (limit, picture, sound) and abs(picture - sound) >= limit:
         found[LENGTHS_DIFFER] = f"The picture lasts {picture} s and the sound {sound} s."
     return found

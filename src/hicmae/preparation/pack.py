@@ -1,6 +1,6 @@
 """Clips cut and scaled for training, in a few large files that are read from front to back.
 
-Every clip is first written as a file of its own, by the processes and machines that `work` knows.
+Every clip is first written as a file of its own, by all processes and machines of its plan.
 When all are there, one process moves them into tar files of the layout of WebDataset, shuffled
 once, and writes the manifest that tells where in them each clip lies. First the log says what will
 be in a tar file, which holds once that appears, whole, and then the single files go: a killed run
@@ -25,11 +25,11 @@ from rich.progress import track
 
 from hicmae.data.manifest import Clip, check_manifest, clips_of, save_manifest
 from hicmae.files import whole_file
+from hicmae.ledger import DONE, Plan, ResultLog, Row, process
 from hicmae.media import VideoReader
 from hicmae.media.members import Member
 from hicmae.preparation.audio import read_sound
 from hicmae.preparation.pack_writing import PackOptions, frame_milliseconds, write_clip
-from hicmae.preparation.work import DONE, Plan, ResultLog, Row, process
 
 MANIFEST = "manifest.parquet"
 """Name of the table of a pack in its folder."""
@@ -82,9 +82,9 @@ def pack(
         plan,
         is_done=partial(_is_done, folder),
     )
-    if plan.dry_run or plan.shard_numbers() != (1, 1) or any(c.id not in rows for c in clips):
+    if plan.dry_run or not plan.is_whole or any(c.id not in rows for c in clips):
         return rows
-    with log.appending((1, 1)) as append:
+    with log.appending() as append:
         rows |= _write_shards(table, rows, folder, options, append)
     _save_manifest(table, rows, folder)
     shutil.rmtree(folder / _SINGLE, ignore_errors=True)

@@ -34,7 +34,7 @@ class Report:
     good: bool
 
 
-def write_report(
+def compose_report(
     data: AudioVisualDataModule, clips: pd.DataFrame, problems: pd.DataFrame
 ) -> Report:
     """Composes the page.

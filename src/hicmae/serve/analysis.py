@@ -26,7 +26,7 @@ _SEARCH_SHARE = 0.5  # of the progress told, for finding faces
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UploadLimits:
     """Which clips are taken.
 
     Attributes:
@@ -117,7 +117,7 @@ class Answer:
 def analyse(
     recognizer: EmotionRecognizer,
     path: Path,
-    limits: Limits,
+    limits: UploadLimits,
     progress: Progress | None = None,
 ) -> Answer:
     """Answers for a clip.

@@ -59,7 +59,7 @@ def serve(
             "hicmae serve needs gradio: install it with `pip install 'hicmae[serve]'`."
         ) from error
     from hicmae.inference.recognizer import EmotionRecognizer  # noqa: PLC0415
-    from hicmae.serve.analysis import Limits  # noqa: PLC0415
+    from hicmae.serve.analysis import UploadLimits  # noqa: PLC0415
 
     recognizer = EmotionRecognizer.from_pretrained(checkpoint, faces=faces, device=device)
     if recognizer.kind == "pretraining":
@@ -67,7 +67,7 @@ def serve(
             f"{checkpoint} was only pre-trained and recognises nothing: give a checkpoint "
             "that was fine-tuned."
         )
-    limits = Limits(max_seconds, max_megabytes)
+    limits = UploadLimits(max_seconds, max_megabytes)
     console = Console(highlight=False, soft_wrap=True)
     stopped = threading.Event()
     # As on Ctrl-C, what was uploaded has to go.

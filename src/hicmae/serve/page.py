@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.serve.analysis import Limits, analyse
+from hicmae.serve.analysis import UploadLimits, analyse
 from hicmae.serve.panels import about_html, answer_html, hint_box, message_box
 
 _FORGET_AFTER = 600  # seconds, for uploads that are never asked about
@@ -46,7 +46,7 @@ _CLOSED = tuple(
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
 
-def build_page(recognizer: EmotionRecognizer, limits: Limits) -> gr.Blocks:
+def build_page(recognizer: EmotionRecognizer, limits: UploadLimits) -> gr.Blocks:
     """The page of a recogniser.
 
     Args:
@@ -113,7 +113,10 @@ def build_page(recognizer: EmotionRecognizer, limits: Limits) -> gr.Blocks:
 
 @contextmanager
 def running_page(
-    recognizer: EmotionRecognizer, limits: Limits, host: str = "127.0.0.1", port: int | None = None
+    recognizer: EmotionRecognizer,
+    limits: UploadLimits,
+    host: str = "127.0.0.1",
+    port: int | None = None,
 ) -> Iterator[str]:
     """Serves the page while the context lasts.
 
@@ -150,7 +153,7 @@ def running_page(
                 os.environ["GRADIO_TEMP_DIR"] = before
 
 
-def _launch(page: gr.Blocks, limits: Limits, host: str, port: int | None) -> str:
+def _launch(page: gr.Blocks, limits: UploadLimits, host: str, port: int | None) -> str:
     try:
         _, url, _ = page.launch(
             server_name=host,

@@ -115,7 +115,7 @@ def embeddings(
         HicmaeError: A mistake that the user can mend.
     """
     with _picture(output) as save:
-        from hicmae.inference.embedding_store import read_features  # noqa: PLC0415
+        from hicmae.inference.features import read_features  # noqa: PLC0415
         from hicmae.visualize.embeddings import embeddings_figure  # noqa: PLC0415
 
         columns = colour or ("emotion", "subject")

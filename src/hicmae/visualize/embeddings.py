@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from hicmae.choices import Layout
 from hicmae.data.manifest import COLUMNS, read_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference.embedding_store import Features
+from hicmae.inference.features import FeatureTable
 from hicmae.inference.results import Embedding
 from hicmae.visualize.style import COLOURS, MARKERS
 
@@ -31,7 +31,7 @@ _NEIGHBOURS = 15  # the usual number of UMAP
 _LEGEND_LINES = 14
 
 
-def features_of(embeddings: Sequence[Embedding]) -> Features:
+def features_of(embeddings: Sequence[Embedding]) -> FeatureTable:
     """Embeddings in memory as `hicmae embed` would write them, a row for every window.
 
     Args:
@@ -54,10 +54,10 @@ def features_of(embeddings: Sequence[Embedding]) -> Features:
         for embedding in embeddings
     )
     joint = np.concatenate([embedding.joint for embedding in embeddings])
-    return Features(table.reset_index(drop=True), joint, None, None, {})
+    return FeatureTable(table.reset_index(drop=True), joint, None, None, {})
 
 
-def clip_features(features: Features) -> tuple[pd.DataFrame, Floats]:
+def clip_features(features: FeatureTable) -> tuple[pd.DataFrame, Floats]:
     """The mean feature of the main person of every clip.
 
     Args:
@@ -195,7 +195,7 @@ def project(joint: Floats, method: Layout = "tsne", seed: int = 0) -> tuple[Floa
 
 
 def embeddings_figure(
-    features: Features,
+    features: FeatureTable,
     labels: str | Path | pd.DataFrame,
     colours: Sequence[str] = ("emotion", "subject"),
     *,
@@ -205,7 +205,7 @@ def embeddings_figure(
     """Draws the features of clips in a plane, coloured once by each column.
 
     Args:
-        features: What `hicmae.inference.embedding_store.read_features` gives.
+        features: What `hicmae.inference.features.read_features` gives.
         labels: Manifest with the labels of the clips: its file or its content.
         colours: Columns to colour by, a panel for each. Columns of many different numbers have a
             scale, others a legend; a clip without a label is grey.

@@ -7,15 +7,14 @@ import textwrap
 import time
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hicmae.data.manifest import Clip, clips_of, complete_manifest
+from hicmae.data.manifest import Clip
 from hicmae.errors import ConfigError, DataError
-from hicmae.preparation.work import Plan, ResultLog, process
+from hicmae.ledger import Plan, ResultLog, process
 
 CLIPS = [Clip(id=f"c{index}", video=f"v{index}") for index in range(10)]
 QUIET = Console(quiet=True)
@@ -86,8 +85,7 @@ def test_shards_share_the_clips_out(count, clips):
     every = [Clip(id=str(index), video="v") for index in range(clips)]
     parts = []
     for index in range(1, count + 1):
-        start, step = Plan(shard=f"{index}/{count}").shard_numbers()
-        parts.append([clip.id for clip in every[start - 1 :: step]])
+        parts.append([clip.id for clip in Plan(shard=f"{index}/{count}").share(every)])
     assert sorted(name for part in parts for name in part) == sorted(clip.id for clip in every)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -159,9 +157,9 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, jobs):
         import sys
         sys.path[:0] = {paths!r}
         from pathlib import Path
-        import test_work
+        import test_processing
         if __name__ == "__main__":
-            test_work.run(Path({str(tmp_path)!r}), test_work.slow, jobs={jobs})
+            test_processing.run(Path({str(tmp_path)!r}), test_processing.slow, jobs={jobs})
         """
     )
     file = tmp_path / "script.py"
@@ -187,22 +185,3 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, jobs):
 
     assert len(run(tmp_path, note)) == 10
     assert set(seen) == {clip.id for clip in CLIPS} - set(before)
-
-
-def test_clips_of_a_manifest():
-    table = complete_manifest(
-        pd.DataFrame(
-            {
-                "id": ["a", "b"],
-                "video": "v",
-                "audio": [None, "s"],
-                "start": [1.5, None],
-                "end": [2.0, None],
-                "side": ["left", None],
-            }
-        )
-    )
-    assert clips_of(table) == [
-        Clip("a", "v", None, 1.5, 2.0, 1.5, 2.0, "left"),
-        Clip("b", "v", "s"),
-    ]

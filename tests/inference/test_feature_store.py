@@ -4,16 +4,22 @@ import errno
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
 from hicmae.errors import ConfigError, DataError
-from hicmae.inference import embedding_store
-from hicmae.inference.embedding_store import SUFFIXES, FeatureStore, read_features
+from hicmae.inference import features as formats
+from hicmae.inference.feature_store import FeatureStore
+from hicmae.inference.features import SUFFIXES, read_features
+from hicmae.inference.listing import NamedClip
+from hicmae.inference.many_clips import clip_state, is_unchanged, open_log
 from hicmae.inference.results import Embedding
+from hicmae.ledger import ResultLog
 
 WIDTH, LAYERS = 6, 3
 SETTINGS = {"model": "abc", "hop": None}
@@ -52,11 +58,14 @@ def clips(tmp_path):
     return found
 
 
-def fill(store, clips):
+def fill(store, clips, log=None):
+    """Keeps the clips that the log does not hold, and writes the output."""
+    rows = {} if log is None else log.rows()
     for clip, embeddings in clips.items():
-        if not store.holds(clip):
-            store.add(clip, embeddings)
-    return store.join({clip: embeddings[0].source for clip, embeddings in clips.items()})
+        if str(clip) not in rows or not store.holds(rows[str(clip)]):
+            rows[str(clip)] = store.add(str(clip), embeddings)
+    sources = [embeddings[0].source for embeddings in clips.values()]
+    return store.write_out([rows[str(clip)] for clip in clips], sources)
 
 
 def stacked(clips, name):
@@ -87,7 +96,16 @@ def test_all_comes_back(tmp_path, clips, suffix, layers):
     else:
         assert features.video_layers is None
     assert features.settings == {**SETTINGS, "per": "window", "layers": layers}
-    assert [path.name for path in output.parent.iterdir()] == [output.name]
+    assert {path.name for path in output.parent.iterdir()} == {output.name, f"{output.name}.parts"}
+
+
+def test_what_is_kept_is_one_table_for_other_programs(tmp_path, clips):
+    store = FeatureStore(tmp_path / "f.npz", SETTINGS, layers=True)
+    for clip, embeddings in clips.items():
+        store.add(str(clip), embeddings)
+    table = ds.dataset(store.folder, format="parquet").to_table()
+    assert len(table) == 8
+    assert table.column_names == ["person", "start", "end", "joint", "video_layers"]
 
 
 def test_means_of_people(tmp_path, clips):
@@ -108,7 +126,7 @@ def test_means_of_people(tmp_path, clips):
 def test_other_programs_read_the_files(tmp_path, clips):
     for suffix in SUFFIXES:
         fill(FeatureStore(tmp_path / f"f{suffix}", SETTINGS, layers=True), clips)
-    assert len({path.stat().st_mode for path in tmp_path.glob("f.*")}) == 1
+    assert len({path.stat().st_mode for path in tmp_path.glob("f.*") if path.is_file()}) == 1
     joint = stacked(clips, "joint")
     tensors = load_file(tmp_path / "f.safetensors")
     np.testing.assert_array_equal(tensors["joint"], joint)
@@ -122,7 +140,7 @@ def test_other_programs_read_the_files(tmp_path, clips):
 
 
 def test_parquet_is_written_in_groups_of_rows(tmp_path, clips, monkeypatch):
-    monkeypatch.setattr(embedding_store, "_ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(formats, "_ROWS_AT_ONCE", 3)
     output = tmp_path / "features.parquet"
     fill(FeatureStore(output, {}), clips)
     assert pq.ParquetFile(output).num_row_groups == 3
@@ -131,10 +149,12 @@ def test_parquet_is_written_in_groups_of_rows(tmp_path, clips, monkeypatch):
 
 def _killed_while_adding(output, clips):
     store = FeatureStore(output, SETTINGS, layers=True)
-    for number, (clip, embeddings) in enumerate(clips.items()):
-        if number == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        store.add(clip, embeddings)
+    with ResultLog(store.folder, "embed", store.settings).appending() as append:
+        for number, (clip, embeddings) in enumerate(clips.items()):
+            row = store.add(str(clip), embeddings)
+            if number == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            append({"id": str(clip), **row})
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -150,31 +170,15 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path, clips, suffix):
     assert process.exitcode == -signal.SIGKILL
     assert not stopped.exists()
     store = FeatureStore(stopped, SETTINGS, layers=True)
-    assert [store.holds(clip) for clip in clips] == [True, True, False]
-    fill(store, clips)
+    log = ResultLog(store.folder, "embed", store.settings)
+    rows = log.rows()
+    assert list(rows) == [str(clip) for clip in clips][:2]
+    assert all(map(store.holds, rows.values()))
+    fill(store, clips, log)
     assert stopped.read_bytes() == whole.read_bytes()
-    assert not store.folder.exists()
 
 
 class TestWhatIsHeld:
-    def test_a_changed_clip_is_not(self, tmp_path, clips):
-        store = FeatureStore(tmp_path / "f.npz", SETTINGS)
-        clip, embeddings = next(iter(clips.items()))
-        store.add(clip, embeddings)
-        assert store.holds(clip)
-        os.utime(clip, ns=(1, 1))
-        assert not store.holds(clip)
-
-    def test_another_frame_in_a_folder_is_a_change(self, tmp_path, clips):
-        folder = tmp_path / "frames"
-        folder.mkdir()
-        (folder / "1.png").write_bytes(b"1")
-        store = FeatureStore(tmp_path / "f.npz", SETTINGS)
-        store.add(folder, next(iter(clips.values())))
-        assert store.holds(folder)
-        (folder / "2.png").write_bytes(b"")
-        assert not store.holds(folder)
-
     @pytest.mark.parametrize(
         ("settings", "options", "told"),
         [
@@ -183,23 +187,70 @@ class TestWhatIsHeld:
             (SETTINGS, {"per": "clip"}, "per window, not clip"),
         ],
     )
-    def test_another_model_is_refused(self, tmp_path, clips, settings, options, told):
-        clip, embeddings = next(iter(clips.items()))
-        FeatureStore(tmp_path / "f.npz", SETTINGS).add(clip, embeddings)
-        with pytest.raises(ConfigError, match=rf"f\.npz\.parts holds .* {told}.*remove that"):
-            FeatureStore(tmp_path / "f.npz", settings, **options).holds(clip)
+    def test_another_model_is_refused(self, tmp_path, settings, options, told):
+        before = FeatureStore(tmp_path / "f.npz", SETTINGS)
+        with ResultLog(before.folder, "embed", before.settings).appending():
+            pass
+        store = FeatureStore(tmp_path / "f.npz", settings, **options)
+        with pytest.raises(ConfigError, match=rf"f\.npz\.parts holds .* {told}.*--restart"):
+            open_log(store.folder, "embed", store.settings, option="--output", restart=False)
+        assert not open_log(
+            store.folder, "embed", store.settings, option="--output", restart=True
+        ).exists
+
+    def test_parts_of_an_older_version_are_told(self, tmp_path, capsys):
+        store = FeatureStore(tmp_path / "f.npz", SETTINGS)
+        store.folder.mkdir()
+        (store.folder / "0123456789abcdef.safetensors").write_bytes(b"")
+        open_log(store.folder, "embed", store.settings, option="--output", restart=False)
+        assert "of an older version and is not read" in capsys.readouterr().err
 
     def test_a_damaged_part_is_not(self, tmp_path, clips):
         store = FeatureStore(tmp_path / "f.npz", SETTINGS)
         clip, embeddings = next(iter(clips.items()))
-        store.add(clip, embeddings)
-        part = next(store.folder.iterdir())
+        row = store.add(str(clip), embeddings)
+        assert store.holds(row)
+        part = store.folder / row["part"]
         part.write_bytes(part.read_bytes()[:50])
-        assert not store.holds(clip)
+        assert not store.holds(row)
+        part.unlink()
+        assert not store.holds(row)
 
-    def test_a_clip_that_is_gone_is_told(self, tmp_path):
+
+class TestChanges:
+    """What tells that a clip is no more the one that was worked on."""
+
+    @staticmethod
+    def named(path, sound=None):
+        return NamedClip(path, sound, path.name, Path(path.stem))
+
+    def test_a_changed_clip(self, clips):
+        clip = self.named(next(iter(clips)))
+        row = {"id": clip.id, "status": "ok", "clip": clip_state(clip)}
+        assert is_unchanged([clip])(row)
+        os.utime(clip.path, ns=(1, 1))
+        assert not is_unchanged([clip])(row)
+
+    def test_another_frame_in_a_folder(self, tmp_path):
+        folder = tmp_path / "frames"
+        folder.mkdir()
+        (folder / "1.png").write_bytes(b"1")
+        before = clip_state(self.named(folder))
+        assert clip_state(self.named(folder)) == before
+        (folder / "2.png").write_bytes(b"")
+        assert clip_state(self.named(folder)) != before
+
+    def test_another_sound_beside_it(self, tmp_path, clips):
+        sound = tmp_path / "sound.wav"
+        sound.write_bytes(b"1")
+        clip = self.named(next(iter(clips)), sound)
+        before = clip_state(clip)
+        sound.write_bytes(b"22")
+        assert clip_state(clip) != before
+
+    def test_a_clip_that_is_gone(self, tmp_path):
         with pytest.raises(DataError, match=r"gone\.mp4 does not exist"):
-            FeatureStore(tmp_path / "f.npz", SETTINGS).holds(tmp_path / "gone.mp4")
+            clip_state(self.named(tmp_path / "gone.mp4"))
 
 
 class TestWhatCannotBe:
@@ -214,7 +265,7 @@ class TestWhatCannotBe:
         store = FeatureStore(tmp_path / "file" / "f.npz", SETTINGS)
         clip, embeddings = next(iter(clips.items()))
         with pytest.raises(DataError, match=r"f\.npz cannot be written \(.*--output"):
-            store.add(clip, embeddings)
+            store.add(str(clip), embeddings)
 
     @pytest.mark.parametrize("suffix", SUFFIXES)
     def test_a_full_disk_keeps_what_is_done(self, tmp_path, clips, suffix, monkeypatch):
@@ -224,11 +275,11 @@ class TestWhatCannotBe:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         with monkeypatch.context() as context:
-            context.setattr(embedding_store, f"_to_{suffix[1:]}", full)
+            context.setattr(formats, f"_to_{suffix[1:]}", full)
             with pytest.raises(DataError, match=r"No space left on device.*are kept"):
                 fill(store, clips)
         assert not store.output.exists()
-        assert all(store.holds(clip) for clip in clips)
+        assert len(list(store.folder.glob("*.parquet"))) == len(clips)
         assert fill(store, clips)["joint"] == (8, 4 * WIDTH)
 
     @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -66,11 +66,6 @@ class ManifestDataModule(AudioVisualDataModule):
         if self.label is None or self.classes is not None:
             return self.classes
         names = self.table[self.label].dropna().unique().tolist()
-        if len(names) < 2:
-            raise DataError(
-                f"{self.source}: {self.label} has {'no class' if not names else 'one class alone'}"
-                f"{': ' + names[0] if names else ''}; a model needs two to tell apart."
-            )
         if all(name.isdecimal() for name in names):
             return sorted(names, key=int)
         return sorted(names)
@@ -88,6 +83,20 @@ class ManifestDataModule(AudioVisualDataModule):
     def describe_training(self) -> dict[str, Any]:
         """Which clips are learned from, with the name of the table."""
         return {**super().describe_training(), "manifest": self.manifest.name}
+
+    def setup(self, stage: str) -> None:
+        """Divides the table; what is to be trained needs classes to tell apart.
+
+        Raises:
+            DataError: There is one class alone.
+        """
+        names = self.class_names if self.label else None
+        if stage == "fit" and not self.classes and names is not None and len(names) == 1:
+            raise DataError(
+                f"{self.source}: {self.label} has one class alone: {names[0]}; a model needs two "
+                "to tell apart."
+            )
+        super().setup(stage)
 
     def build_table(self) -> pd.DataFrame:
         """Reads the CSV file; a column that an option names must be there."""

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 from hicmae.models import Mask
 from hicmae.models.encoders import AudioEmbedding, VideoEmbedding
 from hicmae.tasks import ClassificationTask, PretrainingTask
-from hicmae.training.callbacks import ClipProgressBar, ModelCost, ResultsFile, multiply_adds
+from hicmae.training.callbacks import ModelCost, ResultsFile, multiply_adds
+from hicmae.training.progress import ClipProgressBar
 
 CLASSES = ["anger", "calm", "joy"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
-from hicmae.errors import ConfigError
+from hicmae.errors import CheckpointError, ConfigError
 from hicmae.files import whole_file
 from hicmae.models import (
     UNCHANGED,
@@ -127,6 +127,22 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             self.model.freeze_encoders()
         self._rows: list[dict[str, Any]] = []
         self._grouped = GroupedOutputs()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses the weights of other outputs than those of the data.
+
+        Raises:
+            CheckpointError: Names or their order differ.
+        """
+        super().on_load_checkpoint(checkpoint)
+        options = checkpoint.get("hyper_parameters", {})
+        trained = options.get("class_names") or options.get("target_names")
+        if trained and list(map(str, trained)) != list(map(str, self.outputs)):
+            raise CheckpointError(
+                f"The checkpoint tells apart {', '.join(map(str, trained))}, but the data has "
+                f"{', '.join(map(str, self.outputs))}: give the data that it was trained for, or "
+                "start from its weights with --model.pretrained."
+            )
 
     def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
         """A model with a head; None where there is none to be used."""

@@ -1,16 +1,13 @@
-"""What a run shows and keeps: progress, the size of the model, results."""
+"""What a run tells and keeps: the size of the model, results."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 from rich.table import Table
@@ -19,33 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hicmae.files import whole_file
 from hicmae.tasks import AudioVisualTask
-
-
-class ClipProgressBar(RichProgressBar):
-    """Lightning's Rich progress bar with clips per second of the last ten steps."""
-
-    def __init__(self, refresh_rate: int = 1, leave: bool = False) -> None:
-        super().__init__(refresh_rate=refresh_rate, leave=leave)
-        self._recent: list[tuple[float, int]] = []
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Takes the time of the step."""
-        clips = len(batch["id"]) * trainer.world_size
-        self._recent = [*self._recent[-9:], (time.perf_counter(), clips)]
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-
-    def get_metrics(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
-        """Adds the rate and drops the version number."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        if len(self._recent) > 1:
-            elapsed = self._recent[-1][0] - self._recent[0][0]
-            metrics["clips/s"] = sum(clips for _, clips in self._recent[1:]) / max(elapsed, 1e-9)
-        return metrics
 
 
 class ModelCost(Callback):
@@ -113,12 +83,13 @@ class ResultsFile(Callback):
         folder = trainer.log_dir  # the processes agree on it, so that each of them has to ask
         if folder is None or not trainer.is_global_zero:
             return
+        # JSON has no way to write what is not a number.
         results = {
-            name: float(value)
+            name: float(value) if value.isfinite() else None
             for name, value in trainer.callback_metrics.items()
             if name.startswith("test/")
         }
         path = Path(folder) / "test_metrics.json"
         with whole_file(path) as part:
-            part.write_text(json.dumps(results, indent=2) + "\n")
+            part.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
         rank_zero_info(f"Results are in {path.parent}.")

@@ -31,7 +31,8 @@ from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.models import UNCHANGED, Architecture
 from hicmae.tasks import AudioVisualTask, RecognitionTask
-from hicmae.training.callbacks import ClipProgressBar, ModelCost, ResultsFile
+from hicmae.training.callbacks import ModelCost, ResultsFile
+from hicmae.training.progress import ClipProgressBar
 from hicmae.training.resuming import (
     AtomicCheckpoints,
     ExactResume,
@@ -125,6 +126,7 @@ class HicmaeCLI(LightningCLI):
         options = self.config[self.subcommand]
         options.ckpt_path = self._checkpoint
         model = options.model.init_args
+        self._take_classes(options)
         if model.get("architecture", UNCHANGED) is None:
             model.architecture = Namespace(asdict(UNCHANGED))
         if options.get("lr_scheduler") and not options.get("optimizer"):
@@ -132,6 +134,24 @@ class HicmaeCLI(LightningCLI):
                 "--lr_scheduler needs an --optimizer to steer: give both, or neither for the "
                 "published ones."
             )
+
+    def _take_classes(self, options: Namespace) -> None:
+        """Gives a table the classes of the checkpoint, by which its outputs are numbered.
+
+        Those of the table may be fewer, and would then be numbered otherwise.
+        """
+        data = options.data.init_args
+        if not options.ckpt_path or "classes" not in data or not data.get("label"):
+            return
+        kept = read_torch(Path(options.ckpt_path)).get("hyper_parameters", {})
+        outputs = [str(name) for name in kept.get("class_names") or ()]
+        given = data.classes and [str(name) for name in data.classes]
+        if given and outputs and given != outputs:
+            raise ConfigError(
+                f"data.classes are {', '.join(given)}, but the model of {options.ckpt_path} tells "
+                f"apart {', '.join(outputs)}, in this order: leave data.classes out."
+            )
+        data.classes = outputs or data.classes
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A trainer whose run folder always holds a metrics table."""

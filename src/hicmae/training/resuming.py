@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -85,13 +86,39 @@ class LastCheckpoint(ModelCheckpoint):
     """Writes `last.ckpt` after every epoch.
 
     Lightning's `save_last` writes it only when its callback writes another one too, such as when
-    the score has risen. This callback stands beside those of a config.
+    the score has risen. This callback stands beside those of a config, which
+    need no `save_last` of their own: two would write `last-v1.ckpt` too.
+
+    Where the score by which a checkpoint is chosen was never a number, as the correlation of one
+    clip, the last one takes the place of the best.
     """
 
     def __init__(self) -> None:
         super().__init__(
             filename="last", save_on_train_epoch_end=True, enable_version_counter=False
         )
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says so where no checkpoint could be chosen."""
+        last = Path(self.best_model_path)
+        if not last.is_file():
+            return
+        for callback in trainer.checkpoint_callbacks:
+            if not isinstance(callback, ModelCheckpoint) or callback.monitor is None:
+                continue
+            score, best = callback.best_model_score, Path(callback.best_model_path)
+            if score is None or score.isfinite() or not best.is_file():
+                continue
+            if trainer.is_global_zero:
+                with whole_file(best) as part:
+                    shutil.copyfile(last, part)
+                log.warning(
+                    "%s was never a number (as that of too few clips is), so that no epoch could "
+                    "be chosen by it: %s holds the last one.",
+                    callback.monitor,
+                    best.name,
+                )
+            trainer.strategy.barrier("the last checkpoint is the best")
 
 
 class ExactResume(Callback):

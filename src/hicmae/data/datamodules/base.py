@@ -377,10 +377,10 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             block=self.shuffle_block,
             done=self._done() if training else (0, 0),
         )
-        if training and not len(sampler):
+        if 0 < len(dataset) < world_size or (training and not len(dataset)):
             raise ConfigError(
-                f"{self.source} has {len(dataset)} training clips for {world_size} processes; "
-                "use fewer devices."
+                f"{self.source} has {len(dataset)} {split} clips for {world_size} processes; use "
+                f"at most --trainer.devices {len(dataset)}."
             )
         working = self.num_workers > 0
         return DataLoader(

@@ -4,12 +4,19 @@ BIN := $(VENV)/bin
 DEMO_FOLDER ?= demo-run
 # Tests compute on one thread each; files are shared out among so many processes.
 TEST_WORKERS ?= 2
+# What the quick selection looks at: all but whole programs and large models.
+QUICK = tests/data tests/evaluation tests/faces tests/ledger tests/media tests/models \
+  tests/objectives tests/weights tests/test_command_line.py tests/test_configs.py \
+  tests/test_rooms.py tests/test_release.py --ignore tests/data/corpora/test_every_corpus.py \
+  --ignore tests/evaluation/test_crossval.py --ignore tests/models/test_compile.py
 
-.PHONY: help setup demo test check docs benchmark clean
+.PHONY: help setup demo test test-quick test-lowest check docs benchmark clean
 
 help:
 	@echo "make demo       set up, then corpus, pre-training, fine-tuning and test on a synthetic corpus"
 	@echo "make test       set up, then the whole test suite with coverage"
+	@echo "make test-quick the suite without what takes long, for the work at hand"
+	@echo "make test-lowest  the same with the lowest versions that pyproject.toml allows"
 	@echo "make check      set up, then formatting, lint and types"
 	@echo "make benchmark  set up, then speed beside its targets, on an idle machine (10 minutes)"
 	@echo "make docs       set up, then the documentation as a site in site/"
@@ -32,6 +39,19 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term
 
+test-quick: setup
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not slow" $(QUICK)
+
+# An environment of its own. Versions are chosen by uv and installed by pip.
+test-lowest: setup
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --no-header --resolution lowest-direct --extra test \
+	  --output-file .venv-lowest/versions.txt pyproject.toml
+	.venv-lowest/bin/python -m pip install --quiet --requirement .venv-lowest/versions.txt
+	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-lowest/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not slow" $(QUICK)
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -45,4 +65,4 @@ benchmark: setup
 	$(BIN)/python benchmarks/speed/run_all.py
 
 clean:
-	rm -rf $(VENV) $(DEMO_FOLDER) runs site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest $(DEMO_FOLDER) runs site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -776,8 +776,8 @@ class TestMistakenCheckpoints:
                 "--data.classes=[anger, calm, joy, surprise]",
                 f"--trainer.default_root_dir={tmp_path}",
             ],
-            "of another model",
-            "head",
+            "data.classes are anger, calm, joy, surprise",
+            "tells apart anger, calm, joy",
         )
 
     def test_that_would_run_code(self, refuse, fine_tuned, tmp_path):

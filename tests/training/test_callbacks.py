@@ -3,6 +3,7 @@ import resource
 
 import lightning.pytorch as pl
 import pytest
+import rich
 import torch
 from lightning.pytorch.loggers import CSVLogger
 from tiny import ARCHITECTURE
@@ -174,7 +175,20 @@ class TestModelCost:
 
 
 class TestProgressBar:
-    def test_shows_clips_per_second_and_no_version(self, tmp_path):
+    @pytest.fixture
+    def terminal(self, monkeypatch):
+        """`terminal(width)` has the standard output taken for a terminal."""
+
+        def make(width):
+            monkeypatch.setenv("COLUMNS", str(width))
+            rich.reconfigure(force_terminal=True)
+
+        yield make
+        rich.reconfigure()
+
+    @pytest.mark.parametrize("width", [80, 200])
+    def test_shows_clips_per_second_on_one_line(self, tmp_path, terminal, width):
+        terminal(width)
         seen = []
 
         class Watched(ClipProgressBar):
@@ -186,8 +200,8 @@ class TestProgressBar:
         run = trainer(tmp_path, Watched(), progress=True)
         run.fit(classification(), datamodule=OneBatch())
         assert all("v_num" not in metrics for metrics in seen)
-        assert seen[-1]["clips/s"] > 0
-        assert "val/WAR" in seen[-1]
+        assert float(seen[-1]["clips/s"]) > 0
+        assert ("val/WAR" in seen[-1]) == (width == 200)
 
 
 class TestResultsFile:

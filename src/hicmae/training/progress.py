@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks.progress.rich_progress import (
 from rich import get_console
 from rich.progress import TextColumn
 
-_BESIDE = 46  # characters of the line that name the epoch, count batches and tell the time
+_BESIDE = 43  # characters of the line that name the epoch, count batches and tell the time
 _RECENT = 10  # steps over which the rate is measured
 
 Metrics = dict[str, int | str | float | dict[str, float]]
@@ -88,7 +88,7 @@ class ClipProgressBar(RichProgressBar):
         measured.pop("v_num", None)
         told: Metrics = {_short(name): value for name, value in measured.items()}
         if rate := self._rate():
-            told = {"clips/s": rate[0].split()[0]} | told
+            told = {"clips/s": f"{float(rate[0].split()[0]):.3g}"} | told
         if "loss" in told:
             told = {"loss": told["loss"]} | told
         room = get_console().width - self._bar_width() - _BESIDE

@@ -27,7 +27,7 @@ def write_werewolf_xl(root: Path, *, encoding: str = "gb18030") -> list[str]:
 
     The clips of the first games lie in folders of their own. One clip has a suffix in capitals,
     another is in another container. There are a recording of a whole game, a hidden twin, the log
-    of who took part, and the label file, whose categories are Chinese.
+    of who took part, and the label file, with the row of a listener.
 
     Returns:
         The names of the rated clips, sorted.
@@ -51,10 +51,11 @@ def write_werewolf_xl(root: Path, *, encoding: str = "gb18030") -> list[str]:
         suffix = {0: ".MP4", 1: ".mkv"}.get(index, ".mp4")
         put(other if suffix == ".mkv" else clip, *folder, name + suffix)
         arousal, valence, dominance = ratings_of(index)
-        lines.append(f"{name},开心,{valence},{arousal},{dominance},A_12")
+        lines.append(f"{name},Neural,{valence},{arousal},{dominance},speaker")
     for name in (NOT_RATED, NOT_LISTED):
         put(clip, speakers.name, f"{name}.mp4")
-    lines.insert(3, f"{NOT_RATED},惊讶,0.25,0.5,,B_12")
+    lines.insert(3, f"{NOT_RATED},惊讶,0.25,0.5,,speaker")
+    lines.insert(4, f"{names[0][:3]}09_128,Neural,0.25,0.5,1,listener")
     put(clip, "Werewolf-XL_Video", "01.mp4")
     put(clip, speakers.name, "._30_01_31.mp4")
     (root / "labels").mkdir()

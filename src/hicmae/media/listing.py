@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from hicmae.errors import DataError
 from hicmae.media.folder import IMAGE_SUFFIXES
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".flv", ".wmv", ".mpg", ".mpeg", ".ts"),
@@ -100,22 +106,128 @@ def check_name(path: Path) -> None:
         ) from error
 
 
-def files_by_stem(root: Path, suffixes: Collection[str]) -> dict[str, Path]:
-    """The files that `walk_files` gives, by name without suffix; the first suffix wins.
+def files_by_name(
+    root: Path,
+    originals: Sequence[str],
+    others: Sequence[str] = (),
+    *,
+    folders: re.Pattern[str],
+    name: Callable[[Path], str | None],
+    wanted: Container[str] | None,
+) -> dict[str, Path]:
+    """The files that `walk_files` gives, one for each name.
 
     Args:
         root: Folder to walk.
-        suffixes: Suffixes (lower case, with dot), best first.
+        originals: Suffixes (lower case, with dot) that the files are published with, best first.
+        others: Suffixes of files that were encoded anew, best first.
+        folders: Names of the folders in which the files are published.
+        name: What a file is called; None if it is not meant.
+        wanted: The names of interest; None means all.
 
     Raises:
-        DataError: Two files of one name and suffix lie in different folders.
+        DataError: See `nearest`.
     """
-    rank = {suffix: place for place, suffix in enumerate(suffixes)}
-    found: dict[str, Path] = {}
-    for path in walk_files(root, suffixes):
-        other = found.get(path.stem)
-        if other is None or rank[path.suffix.lower()] < rank[other.suffix.lower()]:
-            found[path.stem] = path
-        elif path.suffix.lower() == other.suffix.lower():
-            raise DataError(f"{other} and {path} have the same name; remove one of them.")
-    return found
+    suffixes = tuple(dict.fromkeys((*originals, *others)))
+    named = ((name(path), path) for path in walk_files(root, suffixes))
+    candidates = (
+        (called, path)
+        for called, path in named
+        if called is not None and (wanted is None or called in wanted)
+    )
+    return nearest(candidates, root, folders=folders, originals=originals, others=others)
+
+
+class _Place(NamedTuple):
+    """Where a path lies; the smaller, the nearer to where it is published."""
+
+    distance: tuple[int, bool]  # folders on the way that are not published; whether encoded anew
+    usual: int  # minus the number of published folders on the way
+    suffix: int  # place among the suffixes
+    strange: tuple[str, ...]  # the folders that are not published
+
+    @property
+    def tree(self) -> tuple[tuple[int, bool], tuple[str, ...]]:
+        """What it shares with all paths that belong to one copy."""
+        return self.distance, self.strange
+
+
+def nearest(
+    candidates: Iterable[tuple[str, Path]],
+    root: Path,
+    *,
+    folders: re.Pattern[str],
+    originals: Sequence[str] = ("",),
+    others: Sequence[str] = (),
+) -> dict[str, Path]:
+    """Which of several paths is meant by a name: the one that lies where it is published.
+
+    People keep copies beside what they downloaded: sound at another rate, crops of faces, videos
+    encoded anew. Taken is the path with the fewest folders on its way that are not published, then
+    one with an original suffix. Where such a copy of one clip lies, all others are copies too, and
+    none is taken: a crop never stands in for a clip that was lost.
+
+    Args:
+        candidates: Names with their paths; a name may come several times.
+        root: Folder below which they lie.
+        folders: Names of the folders in which they are published.
+        originals: Suffixes that they are published with, best first.
+        others: Suffixes of what was encoded anew, best first.
+
+    Raises:
+        DataError: Two paths of a name lie in different folders that are not published.
+    """
+    suffixes = list(dict.fromkeys((*originals, *others)))
+
+    @cache
+    def way(folder: Path) -> tuple[int, tuple[str, ...]]:
+        """Published folders above a path, in number, and the others by name."""
+        parts = folder.relative_to(root).parts
+        strange = tuple(part for part in parts if not folders.fullmatch(part))
+        return len(parts) - len(strange), strange
+
+    found: dict[str, list[tuple[_Place, Path]]] = {}
+    for name, path in candidates:
+        usual, strange = way(path.parent)
+        suffix = suffixes.index(path.suffix.lower())
+        place = _Place((len(strange), suffix >= len(originals)), -usual, suffix, strange)
+        found.setdefault(name, []).append((place, path))
+    copies = set()
+    for places in found.values():
+        if len(places) > 1:
+            best = min(places)[0].distance
+            copies |= {place.tree for place, _ in places if place.distance > best}
+    chosen: dict[str, Path] = {}
+    for name, places in found.items():
+        left = sorted(item for item in places if item[0].tree not in copies)
+        for place, path in left[1:]:
+            if place[:3] == left[0][0][:3] and place.strange != left[0][0].strange:
+                raise DataError(
+                    f"{left[0][1]} and {path} have the same name, and which of them is meant "
+                    "cannot be told; make data.root a folder that holds one of them alone, or move "
+                    "the other out of it."
+                )
+        if left:
+            chosen[name] = left[0][1]
+    _tell_copies({name: [path for _, path in places] for name, places in found.items()}, chosen)
+    return chosen
+
+
+def _tell_copies(found: dict[str, list[Path]], chosen: dict[str, Path]) -> None:
+    """Says what is passed over, and what lies among copies alone."""
+    several = {name: paths for name, paths in found.items() if len(paths) > 1}
+    if several:
+        name, paths = next(iter(several.items()))
+        log.info(
+            "%d clips lie there several times, such as %s; %s is read.",
+            len(several),
+            " and ".join(map(str, paths)),
+            chosen.get(name, "none of them"),
+        )
+    alone = [paths[0] for name, paths in found.items() if name not in chosen]
+    if alone:
+        log.warning(
+            "%d clips lie only where copies of other clips lie, such as %s; they are not read.",
+            len(alone),
+            alone[0],
+        )

@@ -16,6 +16,7 @@ from hicmae.preparation.lead_ins import association
 
 PAGE_WIDTH = 100
 _LONGEST_LIST = 12
+_LONGEST_LEFT_OUT = 1000
 _SAME_RATE = 0.02  # share by which a header and time stamps rounded to milliseconds may differ
 _UNLIKELY = 0.01  # chance below which lead-ins are said to go with the label
 
@@ -26,8 +27,9 @@ class Report:
 
     Attributes:
         text: The page.
-        good: Whether nothing is wrong: no clip has a problem, none of the published ones is
-            missing, and nobody is in training and in test, except where the corpus says so.
+        good: Whether nothing is wrong: no clip has a problem, none of the listed and of the
+            published ones is missing, and nobody is in training and in test, except where the
+            corpus says so.
     """
 
     text: str
@@ -53,7 +55,12 @@ def compose_report(
     console.print(f"{data.source}: {len(data.table)} clips{published}.")
     if lacking:
         console.print(f"{lacking} clips of the published protocol are not there.")
-    known_bad = data.corpus.known_bad if isinstance(data, CorpusDataModule) else {}
+    corpus = data if isinstance(data, CorpusDataModule) else None
+    left_out = list(corpus.left_out) if corpus else []
+    if left_out:
+        names = _some(left_out, most=_LONGEST_LEFT_OUT)
+        console.print(f"{len(left_out)} listed clips lack a file and are left out: {names}.")
+    known_bad = corpus.corpus.known_bad if corpus else {}
     if known_bad:
         console.print(
             f"{len(known_bad)} clips are left out whether they are there or not, as in the "
@@ -66,7 +73,7 @@ def compose_report(
     _print_rates(console, clips)
     _print_lead_ins(console, data, clips)
     _print_problems(console, problems)
-    good = not len(problems) and not lacking and not overlapping
+    good = not len(problems) and not lacking and not left_out and not overlapping
     console.print("\nAll is well." if good else "\nSee the lines above and problems.csv.")
     text = "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
     return Report(text, good)

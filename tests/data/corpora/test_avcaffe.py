@@ -122,10 +122,10 @@ class TestValidation:
             assert AVCAffe().manifest(tmp_path)["split"].tolist() == ["train"]
         assert "no clip is for validation" in caplog.text
 
-    def test_another_line_is_told(self, tmp_path):
-        write_tree(tmp_path, val="aiim003\nsubject 4\n")
-        with pytest.raises(DataError, match=r"val\.txt, line 2: 'subject 4' is no person"):
-            AVCAffe().manifest(tmp_path)
+    def test_another_line_is_told_and_passed_over(self, tmp_path, caplog):
+        write_tree(tmp_path, val="subject 4\naiim003\n")
+        assert AVCAffe().manifest(tmp_path)["split"].tolist() == ["val"]
+        assert "val.txt, line 1 is passed over: 'subject 4' is no person" in caplog.text
 
 
 class TestDataModule:
@@ -200,8 +200,33 @@ class TestErrors:
         with pytest.raises(DataError, match=r"of 1 clips below .* none is of a task with a label"):
             AVCAffe().manifest(tmp_path)
 
-    def test_a_clip_in_two_places(self, tmp_path):
+
+class TestCopies:
+    @pytest.mark.parametrize(
+        "copy",
+        [
+            "aiim003_task_1_clip_001.avi",
+            "aiim003/task_1/aiim003_task_1_clip_001.mp4",
+            "faces/aiim003/task_1/aiim003_task_1_clip_001.avi",
+        ],
+    )
+    def test_the_clip_in_its_own_folder_is_taken(self, tmp_path, copy):
         write_tree(tmp_path)
-        (tmp_path / "videos" / "shorter_segments" / "aiim003_task_1_clip_001.avi").touch()
-        with pytest.raises(DataError, match="are the same clip"):
-            AVCAffe().manifest(tmp_path)
+        folder = tmp_path / "videos" / "shorter_segments"
+        (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+        (folder / copy).touch()
+        usual = folder / "aiim003" / "task_1" / "aiim003_task_1_clip_001.avi"
+        assert AVCAffe().manifest(tmp_path)["video"].tolist() == [str(usual)]
+
+    def test_clips_that_were_encoded_anew(self, tmp_path):
+        write_tree(tmp_path)
+        for path in tmp_path.rglob("*.avi"):
+            path.rename(path.with_suffix(".MP4"))
+        assert AVCAffe().manifest(tmp_path)["video"][0].endswith("aiim003_task_1_clip_001.MP4")
+
+    def test_files_of_other_names_may_lie_anywhere(self, tmp_path):
+        write_tree(tmp_path)
+        for folder in ("a", "b"):
+            (tmp_path / "videos" / "shorter_segments" / folder).mkdir()
+            (tmp_path / "videos" / "shorter_segments" / folder / "trailer.avi").touch()
+        assert len(AVCAffe().manifest(tmp_path)) == 1

@@ -113,9 +113,9 @@ def test_published_counts():
     assert CREMAD(classes=4).expected.test_clips == (963, 968, 971, 971, 1023)
 
 
-@pytest.mark.parametrize("stub", ["VideoFlash/1001_DFA_ANG_XX.flv", "AudioWAV/1002_DFA_SAD_XX.wav"])
+@pytest.mark.parametrize("stub", ["VideoFlash/1002_DFA_SAD_XX.flv", "AudioWAV/1002_DFA_SAD_XX.wav"])
 def test_clone_without_git_lfs_is_told(empty, stub):
-    root = empty("1001_DFA_ANG_XX", "1002_DFA_SAD_XX")
+    root = empty("1001_DFA_ANG_XX", "1002_DFA_SAD_XX", "1003_DFA_SAD_XX")
     CREMAD().manifest(root)
     (root / stub).write_text(STUB)
     with pytest.raises(DataError, match=rf"{stub} is a Git LFS text stub.*git lfs pull"):
@@ -146,7 +146,8 @@ def test_other_folders_tell_what_was_looked_for_and_found(tmp_path, empty):
     with pytest.raises(DataError, match="none does not exist"):
         CREMAD().manifest(tmp_path / "none")
     with pytest.raises(
-        DataError, match=r"no folder of videos \(VideoFlash\).*holds: nothing\); expected"
+        DataError,
+        match=r"no folder of videos \(VideoFlash or Video\*/\).*holds: nothing\); expected",
     ):
         CREMAD().manifest(tmp_path)
     root = empty()
@@ -155,3 +156,51 @@ def test_other_folders_tell_what_was_looked_for_and_found(tmp_path, empty):
     (root / "AudioWAV").rmdir()
     with pytest.raises(DataError, match=r"no folder of sound \(AudioWAV\).*holds: VideoFlash"):
         CREMAD().manifest(root)
+
+
+def test_clips_without_a_file_can_be_left_out(empty, caplog):
+    root = empty("1001_DFA_ANG_XX", "1002_DFA_SAD_XX", "1003_DFA_SAD_XX", "1004_DFA_SAD_XX")
+    (root / "VideoFlash" / "1002_DFA_SAD_XX.flv").unlink()
+    (root / "AudioWAV" / "1003_DFA_SAD_XX.wav").write_text(STUB)
+    table, left_out = CREMAD(missing="leave_out").listing(root)
+    assert table["id"].tolist() == ["1001_DFA_ANG_XX", "1004_DFA_SAD_XX"]
+    assert left_out == ("1002_DFA_SAD_XX", "1003_DFA_SAD_XX")
+    assert "2 of 4 listed clips lack a file and are left out: 1002_DFA_SAD_XX" in caplog.text
+    for path in (root / "AudioWAV").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="none of the 3 listed clips has its files"):
+        CREMAD(missing="leave_out").manifest(root)
+
+
+@pytest.mark.parametrize("folder", ["VideoFlash", "VideoMP4"])
+def test_videos_that_were_encoded_anew(empty, folder):
+    root = empty("1001_DFA_ANG_XX")
+    (root / "VideoFlash").rename(root / folder)
+    (root / folder / "1001_DFA_ANG_XX.flv").rename(root / folder / "1001_DFA_ANG_XX.mp4")
+    (root / folder / "preview.mp4").touch()
+    (root / "VideoDemographics.csv").touch()
+    table = CREMAD().manifest(root)
+    assert table["video"].tolist() == [str(root / folder / "1001_DFA_ANG_XX.mp4")]
+
+
+def test_copies_of_clips_are_passed_over(empty, caplog):
+    name = "1001_DFA_ANG_XX"
+    root = empty(name)
+    for copy in (f"VideoFlash/{name}.mp4", f"AudioWAV/16k/{name}.wav", f"VideoFlash/1/{name}.flv"):
+        (root / copy).parent.mkdir(exist_ok=True)
+        (root / copy).touch()
+    with caplog.at_level(logging.INFO):
+        row = CREMAD().manifest(root).iloc[0]
+    assert row["video"] == str(root / "VideoFlash" / f"{name}.flv")
+    assert row["audio"] == str(root / "AudioWAV" / f"{name}.wav")
+    assert f"; {root / 'AudioWAV' / name}.wav is read" in caplog.text
+
+
+def test_a_copy_does_not_stand_in_for_a_lost_clip(empty, caplog):
+    root = empty("1001_DFA_ANG_XX", "1002_DFA_SAD_XX")
+    for name in ("1001_DFA_ANG_XX", "1002_DFA_SAD_XX"):
+        (root / "VideoFlash" / f"{name}.mp4").touch()
+    (root / "VideoFlash" / "1002_DFA_SAD_XX.flv").unlink()
+    with pytest.raises(DataError, match=r"1 of 2 listed clips have no file .*\(1002_DFA_SAD_XX\)"):
+        CREMAD().manifest(root)
+    assert "1 clips lie only where copies of other clips lie, such as" in caplog.text

@@ -62,6 +62,12 @@ def test_whole_clips_hold_their_sound(root, names):
         {"padded": True},
         {"lists": "EmoLabel_DataSplit/{part}(single_labeled)/set_{fold}.csv"},
         {"lists": "label/single_{part}set_{fold}.csv"},
+        {
+            "lists": "EmoLabel_DataSplit/{part}(single_labeled)/{part}(single-labeled)"
+            "/set_{fold}.csv"
+        },
+        {"lists": "EmoLabel_DataSplit/{part}/set_{fold}.csv"},
+        {"lists": "{part}/set_{fold}.csv"},
         {"lists": "EmoLabel_DataSplit/EmoLabel_DataSplit/{part}(single-labeled)/set_{fold}.csv"},
         {"faces": "Clip/clip_224x224/clip_224"},
         {"faces": "Clip/jpg_256"},
@@ -124,13 +130,46 @@ def test_the_folder_of_sampled_images_does_not_stand_in_for_the_faces(copy):
         DFEW().manifest(copy)
 
 
-@pytest.mark.parametrize("twin", ["original/00001.mp4", "clip_224x224/again/00001/1.jpg"])
-def test_the_same_number_twice_is_told(copy, twin):
+@pytest.mark.parametrize(
+    "twin", ["original/faces/1.mp4", "original/1.avi", "clip_224x224/again/00001/1.jpg"]
+)
+def test_copies_are_passed_over(copy, twin):
+    whole = DFEW().manifest(copy)
     path = copy / "Clip" / twin
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    with pytest.raises(DataError, match="have the same number; remove one of them"):
-        DFEW().manifest(copy)
+    assert DFEW().manifest(copy).equals(whole)
+
+
+def test_two_spellings_of_a_number_are_one_clip(copy, names):
+    (copy / "Clip" / "original" / "00001.mp4").touch()
+    table = DFEW(pictures="original").manifest(copy)
+    assert table["id"].tolist() == names
+    assert table["video"][0].endswith("original/00001.mp4")
+
+
+@pytest.mark.parametrize("around", ["", "clip_224x224"])
+def test_archives_of_faces_side_by_side(copy, names, around):
+    faces = copy / "Clip" / "clip_224x224"
+    for part, folder in enumerate(sorted(faces.iterdir())):
+        place = copy / "Clip" / f"clip_224x224_part_{part % 3 + 1}" / around
+        place.mkdir(parents=True, exist_ok=True)
+        folder.rename(place / folder.name)
+    faces.rmdir()
+    table = DFEW().manifest(copy)
+    check_files(table, "DFEW")
+    assert table["id"].tolist() == names
+
+
+@pytest.mark.parametrize("column", ["video", "audio"])
+def test_clips_without_a_file_can_be_left_out(copy, names, column):
+    if column == "video":
+        shutil.rmtree(copy / "Clip" / "clip_224x224" / "00015")
+    else:
+        (copy / "Clip" / "original" / "15.mp4").unlink()
+    table, left_out = DFEW(missing="leave_out").listing(copy)
+    assert table["id"].tolist() == [name for name in names if name != "00015"]
+    assert left_out == ("00015",)
 
 
 def test_foreign_folders_tell_what_was_looked_for_and_found(tmp_path):

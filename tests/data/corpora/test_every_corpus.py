@@ -19,7 +19,9 @@ from tiny import ARCHITECTURE
 
 from hicmae.cli import dispatch
 from hicmae.configs import config_names
+from hicmae.data.datamodules import RAVDESSDataModule
 from hicmae.data.manifest import read_manifest
+from hicmae.errors import ConfigError, DataError
 from hicmae.training.commands import run
 
 
@@ -50,7 +52,7 @@ FAKES = {
     "avcaffe-arousal": write_avcaffe_with_validation,
     "avcaffe-valence": write_avcaffe_with_validation,
 }
-UNPUBLISHED = {"mafw-43", "iemocap-6", "avcaffe-arousal", "avcaffe-valence"}
+UNPUBLISHED = {"mafw-43", "avcaffe-arousal", "avcaffe-valence"}
 WITHOUT_CORPUS = {"manifest", "manifest-regression"}
 
 SMALL_DATA = [
@@ -129,7 +131,9 @@ def test_from_the_download_to_predictions(name, fake, tmp_path, capsys):
     assert ("of the published protocol are not there" in report) == bool(status)
     assert len(pd.read_csv("check/clips.csv")) == len(table)
     assert pd.read_csv("check/counts.csv")["clips"].sum() == len(table)
-    assert ("are left out whether they are there" in report) == (name[:4] in {"mafw", "crem"})
+    assert ("are left out whether they are there" in report) == (
+        name[:4] in {"mafw", "crem", "msp-"}
+    )
     assert Path("check/contact-sheet.png").stat().st_size > 10_000
 
     folder = f"--trainer.default_root_dir={tmp_path / 'runs'}"
@@ -156,6 +160,22 @@ def test_from_the_download_to_predictions(name, fake, tmp_path, capsys):
         assert set(rows["id"]) == wanted
     results = [Path(done.trainer.log_dir, "test_metrics.json") for done in (fitted, tested)]
     assert results[0].read_text() == results[1].read_text()
+
+
+def test_a_clip_without_a_file_is_told_or_left_out(tmp_path):
+    clips = write_ravdess(tmp_path / "RAVDESS", actors=(1, 24))
+    for path in (tmp_path / "RAVDESS").rglob(f"03-{clips[-1]}.wav"):
+        path.unlink()
+    source = ["data", "check", "--config=finetune/ravdess.yaml", "--data.root=RAVDESS"]
+    options = ["--output=check", "--jobs=1", *SMALL_DATA]
+    with pytest.raises(DataError, match="or give `--data.missing leave_out`"):
+        dispatch([*source, *options])
+    assert status_of(*source, *options, "--data.missing=leave_out") == 1
+    report = " ".join(Path("check/report.txt").read_text().split())
+    assert f"1 listed clips lack a file and are left out: {clips[-1]}." in report
+    assert pd.read_csv("check/clips.csv")["id"].tolist() == clips[:-1]
+    with pytest.raises(ConfigError, match=r"data\.missing is 'skip'; give raise or leave_out"):
+        RAVDESSDataModule("RAVDESS", missing="skip")
 
 
 @pytest.mark.slow

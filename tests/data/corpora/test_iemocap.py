@@ -90,7 +90,8 @@ def test_excited_counts_as_happy_among_four_classes_alone(root, utterances):
     both = whole[merged.index]
     assert both[merged == "happy"].value_counts().to_dict() == {"excited": 3, "happy": 2}
     assert both[merged != "happy"].equals(merged[merged != "happy"])
-    assert six.expected.clips is None
+    assert six.expected.clips == sum(six.expected.class_clips.values()) == 7380
+    assert six.expected.class_clips["frustrated"] == 1849
     with pytest.raises(ConfigError, match=r"data\.classes is 5"):
         IEMOCAP(classes=5)
 
@@ -186,3 +187,71 @@ def test_other_folders_tell_what_was_looked_for_and_found(tmp_path, empty):
         IEMOCAP().manifest(tmp_path)
     with pytest.raises(DataError, match="no utterance labelled hap, exc, sad, neu, ang"):
         IEMOCAP().manifest(empty({"Ses01F_impro01_F000": "xxx"}))
+
+
+@pytest.mark.parametrize("inner", ["Session1", "archive"])
+def test_a_folder_around_each_session(empty, inner):
+    root = empty({"Ses01F_impro01_F000": "neu", "Ses02F_impro01_M000": "sad"})
+    whole = IEMOCAP().manifest(root)
+    (root / "Session1").rename(root / "unpacked")
+    (root / "Session1").mkdir()
+    (root / "unpacked").rename(root / "Session1" / inner)
+    table = IEMOCAP().manifest(root)
+    check_files(table, "IEMOCAP")
+    assert table["id"].tolist() == whole["id"].tolist()
+    assert f"/Session1/{inner}/dialog/avi/DivX/" in table["video"][0]
+
+
+def test_a_folder_around_every_session_of_its_own(empty):
+    root = empty({"Ses01F_impro01_F000": "neu", "Ses02F_impro01_M000": "sad"})
+    for number in (1, 2):
+        (root / f"disc{number}").mkdir()
+        (root / f"Session{number}").rename(root / f"disc{number}" / f"Session{number}")
+    assert IEMOCAP().manifest(root)["fold"].tolist() == [1, 2]
+
+
+def test_missing_folders_are_named_where_they_were_looked_for(empty):
+    root = empty({"Ses01F_impro01_F000": "neu"})
+    (root / "Session1" / "dialog" / "avi").rename(root / "avi")
+    with pytest.raises(DataError, match=r"no folder of dialog videos .* below .*Session1 \(it"):
+        IEMOCAP().manifest(root)
+
+
+def test_copies_are_passed_over(empty):
+    root = empty({"Ses01F_impro01_F000": "neu"})
+    whole = IEMOCAP().manifest(root)
+    session = root / "Session1"
+    for copy in (
+        "sentences/wav/16k/Ses01F_impro01/Ses01F_impro01_F000.wav",
+        "sentences/wav/Ses01F_impro01_F000.wav",
+        "sentences/wav/Ses01F_impro01/clean/Ses01F_impro01_F000.wav",
+        "dialog/avi/DivX/Ses01F_impro01.mp4",
+        "dialog/avi/faces/Ses01F_impro01.avi",
+    ):
+        (session / copy).parent.mkdir(parents=True, exist_ok=True)
+        (session / copy).touch()
+    assert IEMOCAP().manifest(root).equals(whole)
+
+
+def test_dialogs_that_were_encoded_anew(empty):
+    root = empty({"Ses01F_impro01_F000": "neu"})
+    for path in root.rglob("*.avi"):
+        path.rename(path.with_suffix(".mp4"))
+    assert IEMOCAP().manifest(root)["video"][0].endswith("DivX/Ses01F_impro01.mp4")
+
+
+def test_utterances_without_a_file_can_be_left_out(empty):
+    root = empty(
+        {
+            "Ses01F_impro01_F000": "neu",
+            "Ses01F_impro01_F001": "neu",
+            "Ses01F_impro02_F000": "sad",
+            "Ses01F_impro02_M000": "sad",
+        }
+    )
+    (root / "Session1" / "dialog" / "avi" / "DivX" / "Ses01F_impro02.avi").unlink()
+    wav = root / "Session1" / "sentences" / "wav"
+    (wav / "Ses01F_impro01" / "Ses01F_impro01_F001.wav").unlink()
+    table, left_out = IEMOCAP(missing="leave_out").listing(root)
+    assert table["id"].tolist() == ["Ses01F_impro01_F000"]
+    assert left_out == ("Ses01F_impro01_F001", "Ses01F_impro02_F000", "Ses01F_impro02_M000")

@@ -248,3 +248,45 @@ def test_data_module_tests_one_fold(root, names):
     assert MAFWDataModule(str(root), classes=43).num_outputs == 43
     with pytest.raises(ConfigError, match=r"data\.fold is 6"):
         MAFWDataModule(str(root), fold=6)
+
+
+def test_lists_as_csv(copy, names):
+    whole = MAFW().manifest(copy)
+    for number, path in enumerate(sorted((copy / LISTS).rglob("*.txt"))):
+        rows = [line.replace(" ", ",") for line in path.read_text().splitlines()]
+        header = ["video_name,label"] if number % 2 else []
+        path.with_suffix(".csv").write_text("\n".join([*header, *rows]))
+        path.unlink()
+    assert MAFW().manifest(copy).equals(whole)
+    assert whole["id"].tolist() == names
+
+
+def test_compounds_in_csv(tmp_path):
+    write_mafw(tmp_path, classes=43)
+    whole = MAFW(classes=43).manifest(tmp_path)
+    for path in (tmp_path / LISTS.replace("single", "compound")).rglob("*.txt"):
+        rows = [line.partition(" ") for line in path.read_text().splitlines()]
+        path.with_suffix(".csv").write_text(
+            "".join(f'{clip},"{label}"\n' for clip, _, label in rows)
+        )
+        path.unlink()
+    assert MAFW(classes=43).manifest(tmp_path).equals(whole)
+
+
+@pytest.mark.parametrize(
+    "twin", ["clips/16k/00025.mp4", "clips/00025.avi", "frames/copy/00025/1.png"]
+)
+def test_copies_are_passed_over(copy, twin):
+    whole = MAFW(pictures="frames").manifest(copy)
+    path = copy / "data" / twin
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    assert MAFW(pictures="frames").manifest(copy).equals(whole)
+
+
+def test_clips_without_a_file_can_be_left_out(copy, names):
+    (copy / "data" / "clips" / "00025.mp4").unlink()
+    shutil.rmtree(copy / "data" / "frames" / "00411")
+    table, left_out = MAFW(missing="leave_out", pictures="frames").listing(copy)
+    assert left_out == ("00025", "00411")
+    assert table["id"].tolist() == [name for name in names if name not in left_out]

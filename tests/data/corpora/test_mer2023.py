@@ -178,3 +178,26 @@ def test_data_module_holds_out_training_clips(root, names):
     assert sorted({*splits.train["id"], *splits.val["id"], *splits.test["id"]}) == names
     with pytest.raises(ConfigError, match=r"data\.fold is 2"):
         MER2023DataModule(str(root), fold=2)
+
+
+def test_an_empty_valence_column_says_nothing(copy, names):
+    labels = copy / "test3-label.csv"
+    header, *rows = labels.read_text().splitlines()
+    labels.write_text("\n".join([f"{header},valence", *(f"{row}," for row in rows)]))
+    assert "valence" not in MER2023(test_set="semi").manifest(copy)
+
+
+def test_copies_are_passed_over(copy):
+    whole = MER2023().manifest(copy)
+    for twin in ("train/faces/sample_00000013.mp4", "train/sample_00000013.mp4"):
+        (copy / twin).parent.mkdir(exist_ok=True)
+        (copy / twin).touch()
+    assert MER2023().manifest(copy).equals(whole)
+
+
+def test_clips_without_a_file_can_be_left_out(copy, names):
+    (copy / "train" / "sample_00000013.avi").unlink()
+    (copy / "test1" / "sample_00001998.avi").unlink()
+    table, left_out = MER2023(missing="leave_out").listing(copy)
+    assert left_out == ("sample_00000013", "sample_00001998")
+    assert sorted(table["id"]) == [name for name in names if name not in left_out]

@@ -108,12 +108,68 @@ def test_labelled_turn_without_a_file_is_told(empty, suffix):
         MSPIMPROV().manifest(root)
 
 
-def test_turn_that_lies_twice_is_told(empty):
+@pytest.mark.parametrize(
+    "copy",
+    [
+        "copy/MSP-IMPROV-S01A-F01-P-FM01.wav",
+        "raw/audio_16k/session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav",
+        "session1/S01A/P/16k/MSP-IMPROV-S01A-F01-P-FM01.wav",
+        "session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.mp4",
+        "faces/MSP-IMPROV-S01A-F01-P-FM01.avi",
+    ],
+)
+def test_copies_are_passed_over(empty, copy):
     root = empty({"S01A-F01-P-FM01": "N"})
-    (root / "copy").mkdir()
-    (root / "copy" / "MSP-IMPROV-S01A-F01-P-FM01.wav").touch()
-    with pytest.raises(DataError, match="have the same name"):
+    whole = MSPIMPROV().manifest(root)
+    (root / copy).parent.mkdir(parents=True, exist_ok=True)
+    (root / copy).touch()
+    assert MSPIMPROV().manifest(root).equals(whole)
+
+
+def test_sound_of_the_public_codes_own_layout_alone(empty):
+    root = empty({"S01A-F01-P-FM01": "N"})
+    wav = next(root.rglob("*.wav"))
+    target = root / "raw" / "audio_16k" / wav.relative_to(root)
+    target.parent.mkdir(parents=True)
+    wav.rename(target)
+    assert MSPIMPROV().manifest(root)["audio"].tolist() == [str(target)]
+
+
+def test_two_copies_without_the_original_are_told(empty):
+    root = empty({"S01A-F01-P-FM01": "N"})
+    wav = next(root.rglob("*.wav"))
+    for folder in ("audio_16k", "audio_8k"):
+        (root / folder).mkdir()
+        (root / folder / wav.name).touch()
+    wav.unlink()
+    with pytest.raises(DataError, match=r"audio_16k.* and .*audio_8k.* have the same name, and wh"):
         MSPIMPROV().manifest(root)
+
+
+def test_turns_that_were_encoded_anew(empty):
+    root = empty({"S01A-F01-P-FM01": "N"})
+    for path in root.rglob("*.avi"):
+        path.rename(path.with_suffix(".mp4"))
+    assert MSPIMPROV().manifest(root)["video"][0].endswith("S01A-F01-P-FM01.mp4")
+
+
+def test_turns_that_the_public_lists_lack_are_left_out(empty, caplog):
+    corpus = MSPIMPROV()
+    assert len(corpus.known_bad) == 11
+    turns = {name.removeprefix("MSP-IMPROV-"): "N" for name in corpus.known_bad}
+    root = empty({"S01A-F01-P-FM01": "N"} | turns)
+    with caplog.at_level(logging.INFO):
+        assert corpus.manifest(root)["id"].tolist() == ["MSP-IMPROV-S01A-F01-P-FM01"]
+    assert "11 turns are left out" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".wav"])
+def test_turns_without_a_file_can_be_left_out(empty, suffix):
+    root = empty({"S01A-F01-P-FM01": "N", "S01A-M01-P-FM02": "S"})
+    (root / file_of("S01A-M01-P-FM02", suffix)).unlink()
+    table, left_out = MSPIMPROV(missing="leave_out").listing(root)
+    assert table["id"].tolist() == ["MSP-IMPROV-S01A-F01-P-FM01"]
+    assert left_out == ("MSP-IMPROV-S01A-M01-P-FM02",)
 
 
 def test_wrong_lines_of_the_label_file_are_told(empty):

@@ -88,3 +88,44 @@ def test_real_clips(shared_dir):
     ]
     assert table["emotion"].tolist() == ["neutral", "neutral", "angry", "fearful"]
     assert set(table["fold"]) == {1}
+
+
+TAKE = "01-01-01-01-01-01"
+
+
+def write_names(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        f"Actor_01/01-{TAKE}.wav",
+        f"audio_16k/Actor_01/03-{TAKE}.wav",
+        f"audio_speech_actors_01-24/Actor_01/03-{TAKE}.wav",
+        f"faces/Actor_01/01-{TAKE}.mp4",
+        f"Actor_01/01-{TAKE}.avi",
+    ],
+)
+def test_copies_are_passed_over(tmp_path, copy):
+    write_names(tmp_path, f"Actor_01/01-{TAKE}.mp4", f"Actor_01/03-{TAKE}.wav", copy)
+    row = RAVDESS().manifest(tmp_path).iloc[0]
+    assert row["video"] == str(tmp_path / "Actor_01" / f"01-{TAKE}.mp4")
+    assert pd.isna(row["audio"])
+
+
+def test_the_sounds_of_the_common_audio_copy_lie_there_twice(tmp_path):
+    twice = (f"Actor_01/03-{TAKE}.wav", f"audio_speech_actors_01-24/Actor_01/03-{TAKE}.wav")
+    write_names(tmp_path, f"Video_Speech_Actor_01/Actor_01/02-{TAKE}.mp4", *twice)
+    write_names(tmp_path, f"audio_16k/Actor_01/03-{TAKE}.wav")
+    assert RAVDESS().manifest(tmp_path)["audio"][0] in {str(tmp_path / name) for name in twice}
+
+
+def test_silent_videos_without_their_sound_can_be_left_out(tmp_path):
+    other = TAKE.replace("01-01-01-01-01", "01-03-01-01-01")
+    write_names(tmp_path, f"02-{TAKE}.mp4", f"01-{other}.mp4")
+    table, left_out = RAVDESS(missing="leave_out").listing(tmp_path)
+    assert table["id"].tolist() == [other]
+    assert left_out == (TAKE,)

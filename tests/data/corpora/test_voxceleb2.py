@@ -54,3 +54,39 @@ def test_empty_folder_tells_the_layout(tmp_path):
         VoxCeleb2().manifest(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         VoxCeleb2().manifest(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("mp4", "aac"),
+    [
+        ("vox2_mp4/dev/mp4", "vox2_aac/dev/aac"),
+        ("VoxCeleb2/dev/mp4", "VoxCeleb2/dev/aac"),
+        ("VoxCeleb2/vox2_mp4/dev/mp4", "VoxCeleb2/vox2_aac/dev/aac"),
+        ("mp4/dev/mp4", "aac/dev/aac"),
+        ("vox2_mp4", "vox2_aac"),
+    ],
+)
+def test_each_archive_may_have_a_folder_of_its_own(tmp_path, mp4, aac):
+    video, sound = tmp_path / mp4 / "id00012" / "x", tmp_path / aac / "id00012" / "x"
+    for file in (
+        video / "1.mp4",
+        sound / "1.m4a",
+        tmp_path / "test" / "mp4" / "id1" / "x" / "1.mp4",
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    table = VoxCeleb2().manifest(tmp_path)
+    assert table["id"].tolist() == ["id00012/x/1"]
+    assert table["video"].tolist() == [str(video / "1.mp4")]
+    assert table["audio"].tolist() == [str(sound / "1.m4a")]
+
+
+def test_suffixes_in_capitals(tmp_path):
+    video, sound = tmp_path / "dev/mp4/id1/x", tmp_path / "dev/aac/id1/x"
+    for file in (video / "1.MP4", sound / "1.M4A", video / "2.mp4", sound / "2.WAV"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    table = VoxCeleb2().manifest(tmp_path)
+    assert table["id"].tolist() == ["id1/x/1", "id1/x/2"]
+    assert table["video"][0] == str(video / "1.MP4")
+    assert table["audio"].tolist() == [str(sound / "1.M4A"), str(sound / "2.WAV")]

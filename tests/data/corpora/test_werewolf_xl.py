@@ -91,6 +91,54 @@ def test_folds_of_a_whole_copy_have_the_published_sizes(tmp_path):
     assert sum(sizes) == 14_457
 
 
+class TestCopies:
+    @pytest.mark.parametrize("copy", ["01_01_1.avi", "faces/01_01_1.mp4", "audio/01_01_1.mkv"])
+    def test_copies_are_passed_over(self, tmp_path, copy):
+        write_tree(tmp_path, ["01_01_1,1,2,3"])
+        (tmp_path / copy).parent.mkdir(exist_ok=True)
+        (tmp_path / copy).touch()
+        assert WerewolfXL().manifest(tmp_path)["video"].tolist() == [str(tmp_path / "01_01_1.mp4")]
+
+
+class TestListeners:
+    def test_rows_of_listeners_are_left_out(self, tmp_path, caplog):
+        groups = ("listener", "speaker", "Listener", "speaker")
+        names = ("01_02_1", "01_01_1", "01_01_1", "01_01_2")
+        lines = [
+            f"{n},Neural,0.25,{i},1,{g}" for i, (n, g) in enumerate(zip(names, groups, strict=True))
+        ]
+        (tmp_path / "labels.csv").write_text("\n".join([COLUMNS, *lines]))
+        for name in ("01_01_1", "01_01_2"):
+            (tmp_path / f"{name}.mp4").touch()
+        with caplog.at_level(logging.INFO):
+            table = WerewolfXL().manifest(tmp_path)
+        assert table["id"].tolist() == ["01_01_1", "01_01_2"]
+        assert table["arousal"].tolist() == [1, 3]
+        assert "2 rows of" in caplog.text
+
+    def test_wrong_rows_are_told_by_their_line_in_the_file(self, tmp_path):
+        lines = ["01_02_1,x,1,1,1,listener", "01_01_1,x,high,1,1,speaker"]
+        (tmp_path / "labels.csv").write_text("\n".join([COLUMNS, *lines]))
+        (tmp_path / "01_01_1.mp4").touch()
+        with pytest.raises(DataError, match="line 3: Mean_P_1_2_3_4 is 'high'"):
+            WerewolfXL().manifest(tmp_path)
+
+    def test_the_column_by_name(self, tmp_path):
+        lines = ["01_01_2,x,1,1,1,listener", "01_01_1,x,1,1,1,speaker"]
+        header = COLUMNS.replace("Group", "Role")
+        (tmp_path / "labels.csv").write_text("\n".join([header, *lines]))
+        (tmp_path / "01_01_1.mp4").touch()
+        data = WerewolfXLDataModule(str(tmp_path), group_column="Role")
+        assert data.table["id"].tolist() == ["01_01_1"]
+
+
+def test_rated_clips_without_a_file_can_be_left_out(tmp_path):
+    write_tree(tmp_path, ["01_01_1,1,2,3", "01_01_2,1,2,3"], clips=["01_01_1"])
+    table, left_out = WerewolfXL(missing="leave_out").listing(tmp_path)
+    assert table["id"].tolist() == ["01_01_1"]
+    assert left_out == ("01_01_2",)
+
+
 class TestOptions:
     def test_label_file_and_columns_by_name(self, tmp_path):
         header = "clip,feeling,pleasure,activation,control,n"
@@ -173,8 +221,12 @@ class TestErrors:
 
     def test_a_clip_in_two_places(self, tmp_path):
         write_tree(tmp_path, ["01_01_1,1,2,3"])
-        (tmp_path / "01_01_1.avi").touch()
-        with pytest.raises(DataError, match="are the same clip"):
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "01_01_1.mp4").touch()
+        assert WerewolfXL().manifest(tmp_path)["video"].tolist() == [str(tmp_path / "01_01_1.mp4")]
+        (tmp_path / "01_01_1.mp4").unlink()
+        with pytest.raises(DataError, match="have the same name, and which of them is meant"):
             WerewolfXL().manifest(tmp_path)
 
     def test_label_file_that_is_no_text(self, tmp_path):

@@ -9,9 +9,8 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import walk_files
+from hicmae.media.listing import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,7 @@ class AVCAffe(Corpus):
         "videos/shorter_segments/aiim001/task_1/aiim001_task_1_clip_001.avi, ground_truths/"
         "arousal.txt and valence.txt, info/no_audio_files.txt and val.txt, below data or not"
     )
+    folders: ClassVar[str] = r"aiim\d{3}(_task_\d)?|task_\d"
     citation: ClassVar[str] = (
         "P. Sarkar, A. Posen and A. Etemad, AVCAffe: A Large Scale Audio-Visual Dataset of "
         "Cognitive Load and Affect for Remote Work, AAAI 2023"
@@ -73,8 +73,8 @@ class AVCAffe(Corpus):
         """The target's own column."""
         return self.target
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the labelled clips below `root`; see `Corpus.manifest`."""
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the labelled clips below `root`; see `Corpus.clips`."""
         clips = self._clips(root)
         labels = self._labels(root)
         if self.drop_silent:
@@ -112,7 +112,7 @@ class AVCAffe(Corpus):
                 f"{self.name}: of {len(clips)} clips below {root} none is of a task with a label; "
                 f"expected {self.layout}."
             )
-        return complete_manifest(pd.DataFrame(rows))
+        return pd.DataFrame(rows)
 
     def _clips(self, root: Path) -> dict[str, Path]:
         folder = self.find(
@@ -122,20 +122,16 @@ class AVCAffe(Corpus):
             "shorter_segments",
             what="folder of the short clips",
         )
-        clips: dict[str, Path] = {}
-        others = 0
-        for path in walk_files(folder, {".avi"}):
-            if _CLIP.fullmatch(path.stem) is None:
-                others += 1
-            elif path.stem in clips:
-                raise DataError(
-                    f"{self.name}: {clips[path.stem]} and {path} are the same clip; remove one of "
-                    "them."
-                )
-            else:
-                clips[path.stem] = path
+        files = self.files(
+            folder,
+            (".avi",),
+            VIDEO_SUFFIXES,
+            name=lambda path: path.stem if _CLIP.fullmatch(path.stem) else str(path),
+        )
+        clips = {name: path for name, path in files.items() if _CLIP.fullmatch(name)}
         if not clips:
             raise self.nothing_found(folder, "clip aiimNNN_task_K_clip_CCC.avi")
+        others = len(files) - len(clips)
         _tell(others, f"below {folder} are not named aiimNNN_task_K_... and are left out")
         return clips
 
@@ -181,11 +177,14 @@ class AVCAffe(Corpus):
         for line, text in _lines(path):
             name = _listed_name(text)
             if _LISTED.fullmatch(name) is None:
-                raise DataError(
-                    f"{self.name}: {path}, line {line}: {text!r} is no person (aiim003), task "
-                    "(aiim003_task_1) or clip."
+                log.warning(
+                    "AVCAffe: %s, line %d is passed over: %r is no person (aiim003), task "
+                    "(aiim003_task_1) or clip.",
+                    path,
+                    line,
+                    text,
                 )
-            if name[:7] not in _TEST_PEOPLE:
+            elif name[:7] not in _TEST_PEOPLE:
                 listed.add(name)
         return listed
 

@@ -1,15 +1,25 @@
 """What a corpus states about itself: layout, labels, folds."""
 
+import logging
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Literal, NamedTuple
 
 import pandas as pd
 
+from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
+from hicmae.media.listing import files_by_name
+
+log = logging.getLogger(__name__)
+
+Missing = Literal["raise", "leave_out"]
+
+_LACKING = "lacking"
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,18 @@ class ExpectedCounts:
     class_clips: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
+class Listing(NamedTuple):
+    """What a corpus lists.
+
+    Attributes:
+        table: A complete manifest.
+        left_out: The listed clips that are not in it, since a file of theirs is missing.
+    """
+
+    table: pd.DataFrame
+    left_out: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Corpus(ABC):
     """Facts about a corpus and the way from its folder to a manifest.
@@ -34,15 +56,21 @@ class Corpus(ABC):
     Options of a corpus, such as a variant of its classes, are fields of the subclass.
 
     Attributes:
+        missing: Whether a listed clip without a file stops the reading or is left out.
         name: The corpus' own name.
         layout: What lies where below the root, for messages.
+        folders: Names of the folders in which its clips are published, as a regular expression;
+            what lies in other folders yields to what lies in these.
         citation: What to cite.
         licence: What the licence allows, and how the corpus is had.
         known_bad: Clips that the published protocol leaves out, with the reason.
     """
 
+    missing: Missing = field(default="raise", kw_only=True)
+
     name: ClassVar[str]
     layout: ClassVar[str]
+    folders: ClassVar[str] = ""
     citation: ClassVar[str]
     licence: ClassVar[str]
     known_bad: ClassVar[Mapping[str, str]] = MappingProxyType({})
@@ -78,20 +106,47 @@ class Corpus(ABC):
         return False
 
     @abstractmethod
-    def manifest(self, root: Path) -> pd.DataFrame:
+    def clips(self, root: Path) -> pd.DataFrame:
         """Lists the clips below `root` from file names and label files; no media is opened.
 
         Args:
             root: Folder of the corpus.
 
         Returns:
-            A complete manifest with the labels, without the clips in `known_bad`. Its `fold` is
+            Columns of a manifest with the labels, without the clips in `known_bad`. Its `fold` is
             the fold in which a clip is tested, or its `split` is given where there is one split.
 
         Raises:
             DataError: Nothing of the corpus lies below `root`, a listed clip has no file, or a file
                 contradicts the layout.
         """
+
+    def listing(self, root: Path) -> Listing:
+        """The clips below `root` and those that are left out; see `clips`."""
+        table = self.clips(root)
+        left_out: tuple[str, ...] = ()
+        if _LACKING in table:
+            lacking = table.pop(_LACKING)
+            left_out = tuple(table["id"][lacking])
+            if left_out and len(left_out) == len(table):
+                raise DataError(
+                    f"{self.name}: none of the {len(table)} listed clips has its files below "
+                    f"{root}; expected {self.layout}."
+                )
+            if left_out:
+                log.warning(
+                    "%s: %d of %d listed clips lack a file and are left out: %s.",
+                    self.name,
+                    len(left_out),
+                    len(table),
+                    ", ".join(left_out),
+                )
+                table = table[~lacking]
+        return Listing(complete_manifest(table), left_out)
+
+    def manifest(self, root: Path) -> pd.DataFrame:
+        """The clips below `root` as a complete manifest; see `clips`."""
+        return self.listing(root).table
 
     def check_root(self, root: Path) -> None:
         """Raises a DataError that tells the layout if the folder does not exist."""
@@ -112,14 +167,55 @@ class Corpus(ABC):
         Raises:
             DataError: There is none; tells what was looked for and what lies there.
         """
+        return next(self._matches(root, alternatives, what))
+
+    def find_all(self, root: Path, *alternatives: str, what: str) -> list[Path]:
+        """All of several files or folders that exist, best first, at least one; see `find`."""
+        return list(self._matches(root, alternatives, what))
+
+    def _matches(self, root: Path, alternatives: Sequence[str], what: str) -> Iterator[Path]:
         self.check_root(root)
         places = [root, *sorted(entry for entry in root.iterdir() if entry.is_dir())]
+        nothing = True
         for alternative in alternatives:
             for place in places:
-                found = sorted(place.glob(alternative))
-                if found:
-                    return found[0]
-        raise self.nothing_found(root, f"{what} ({' or '.join(alternatives)})")
+                for match in sorted(place.glob(alternative)):
+                    nothing = False
+                    yield match
+        if nothing:
+            raise self.nothing_found(root, f"{what} ({' or '.join(alternatives)})")
+
+    def files(
+        self,
+        root: Path,
+        originals: Sequence[str],
+        others: Sequence[str] = (),
+        *,
+        name: Callable[[Path], str | None] = lambda path: path.stem,
+        wanted: Iterable[str] | None = None,
+    ) -> dict[str, Path]:
+        """The file of every clip below a folder, where it is published; see `files_by_name`.
+
+        Args:
+            root: The folder.
+            originals: Suffixes that the files are published with, best first.
+            others: Suffixes of files that were encoded anew, best first.
+            name: What a file is called; None if it is not meant.
+            wanted: The names of interest; None means all.
+        """
+        return files_by_name(
+            root,
+            originals,
+            others,
+            folders=self.published_folders,
+            name=name,
+            wanted=None if wanted is None else set(wanted),
+        )
+
+    @property
+    def published_folders(self) -> re.Pattern[str]:
+        """Names of the folders in which clips are published, one of them that of the corpus."""
+        return re.compile(f"{re.escape(self.name)}|{self.folders}", re.IGNORECASE)
 
     def nothing_found(self, root: Path, looked_for: str) -> DataError:
         """The error for what is not there: what was looked for and what lies there."""
@@ -128,35 +224,48 @@ class Corpus(ABC):
             f"expected {self.layout}."
         )
 
-    def paths_of(self, names: Sequence[str], files: Mapping[str, Path], where: Path) -> list[str]:
-        """The file of every listed clip.
+    def with_files(
+        self,
+        table: pd.DataFrame,
+        column: str,
+        files: Mapping[str, Path],
+        where: Path,
+        *,
+        key: str = "id",
+        suffix: str = "",
+    ) -> pd.DataFrame:
+        """Puts the file of every clip into a column.
 
         Args:
-            names: The clips in the lists.
-            files: The files that are there, by clip.
+            table: The clips in the lists.
+            column: The column to fill.
+            files: The files that are there, by what `key` says of a clip.
             where: Folder in which they were looked for.
+            key: Column that names the file of a clip.
+            suffix: What messages put behind the name of a file.
+
+        Returns:
+            The table with the column; where clips without a file are left out, they are marked.
 
         Raises:
             DataError: Listed clips have no file.
         """
-        missing = [name for name in names if name not in files]
-        if missing:
-            raise self.files_missing(missing, len(names), where)
-        return [str(files[name]) for name in names]
-
-    def files_missing(self, names: Sequence[str], listed: int, where: Path) -> DataError:
-        """The error for listed clips without a file.
-
-        Args:
-            names: The clips without a file.
-            listed: Number of clips in the lists.
-            where: Folder in which the files were looked for.
-        """
-        first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        return DataError(
-            f"{self.name}: {len(names)} of {listed} listed clips have no file below {where} "
-            f"({first}); the download is incomplete or laid out otherwise: expected {self.layout}."
-        )
+        paths = [files.get(name) for name in table[key]]
+        lacking = pd.Series([path is None for path in paths], index=table.index)
+        if lacking.any() and self.missing != "leave_out":
+            names = [f"{name}{suffix}" for name in table[key][lacking].unique()]
+            first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise DataError(
+                f"{self.name}: {len(names)} of {table[key].nunique()} listed clips have no file "
+                f"below {where} ({first}); the download is incomplete or laid out otherwise: "
+                f"expected {self.layout}. `--data.missing leave_out` goes on without them."
+            )
+        if _LACKING in table:
+            lacking |= table[_LACKING]
+        table = table.copy()
+        table[column] = [None if path is None else str(path) for path in paths]
+        table[_LACKING] = lacking
+        return table
 
 
 def _contents(folder: Path) -> str:

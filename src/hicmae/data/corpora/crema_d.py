@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,18 +11,18 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.media.listing import files_by_stem
+from hicmae.media.listing import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
 # actor, sentence, emotion, intensity
 _NAME = re.compile(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_(?:LO|MD|HI|XX)")
-# Copies of AudioWAV spell one file otherwise than its video.
+# Until October 2022 the download spelled one sound file otherwise than its video.
 _SPELLINGS = {"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}
 _FIRST_ACTOR, _ACTORS_PER_FOLD, _FOLDS = 1001, 18, 5
 _STUB = b"version https://git-lfs"
+_LARGEST_STUB = 1024  # bytes, by the specification of Git LFS
 
 _TEST_CLIPS = {6: (1463, 1470, 1475, 1474, 1555), 4: (963, 968, 971, 971, 1023)}
 _CLASS_CLIPS = {"ANG": 1271, "DIS": 1270, "FEA": 1271, "HAP": 1271, "NEU": 1086, "SAD": 1268}
@@ -90,63 +90,86 @@ class CREMAD(Corpus):
         """Five folds of 18 or 19 actors."""
         return _FOLDS
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the clips of the classes in use; see `Corpus.manifest`.
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the clips of the classes in use; see `Corpus.clips`.
 
         Raises:
             DataError: Files are the text stubs of a clone without Git LFS.
         """
-        video_folder = self.find(root, "VideoFlash", what="folder of videos")
+        video_folder = self.find(root, "VideoFlash", "Video*/", what="folder of videos")
         audio_folder = self.find(root, "AudioWAV", what="folder of sound")
-        videos = _files(video_folder, ".flv")
-        sounds = _files(audio_folder, ".wav")
-        clips = sorted(videos.keys() | sounds.keys())
-        dropped = [clip for clip in clips if clip in self.known_bad]
+        videos = self.files(video_folder, (".flv",), VIDEO_SUFFIXES, name=_name_in(video_folder))
+        sounds = self.files(audio_folder, (".wav",), name=_name_in(audio_folder))
+        names = sorted(videos.keys() | sounds.keys())
+        dropped = [name for name in names if name in self.known_bad]
         if dropped:
-            reasons = "; ".join(f"{clip}: {self.known_bad[clip]}" for clip in dropped)
+            reasons = "; ".join(f"{name}: {self.known_bad[name]}" for name in dropped)
             log.info("CREMA-D: %d clips are left out (%s).", len(dropped), reasons)
-        clips = [clip for clip in clips if clip not in self.known_bad]
-        if not clips:
+        names = [name for name in names if name not in self.known_bad]
+        if not names:
             raise self.nothing_found(video_folder, "video (*.flv)")
-        for files, folder in ((videos, video_folder), (sounds, audio_folder)):
-            self.paths_of(clips, files, folder)
-            _refuse_stubs(files[clip] for clip in {clips[0], clips[-1]})
-        rows = [_row(clip, videos[clip], sounds[clip]) for clip in clips]
-        rows = [row for row in rows if row["emotion"] in self.class_names]
-        if len(rows) < len(clips):
-            log.info("CREMA-D: %d clips of other classes are left out.", len(clips) - len(rows))
-        return complete_manifest(pd.DataFrame(rows))
+        rows = [_row(name, videos.get(name) or sounds[name]) for name in names]
+        table = pd.DataFrame(rows)
+        table = table[table["emotion"].isin(self.class_names)]
+        if len(table) < len(names):
+            log.info("CREMA-D: %d clips of other classes are left out.", len(names) - len(table))
+        for column, files, folder in (
+            ("video", videos, video_folder),
+            ("audio", sounds, audio_folder),
+        ):
+            table = self.with_files(table, column, self._without_stubs(files), folder)
+        return table
+
+    def _without_stubs(self, files: dict[str, Path]) -> dict[str, Path]:
+        """The files that are clips, not text that Git LFS leaves in their place.
+
+        Raises:
+            DataError: There are such texts, and clips without a file are not to be left out.
+        """
+        used = {name: path for name, path in files.items() if name not in self.known_bad}
+        stubs = {name: path for name, path in used.items() if _is_stub(path)}
+        if stubs and self.missing != "leave_out":
+            raise DataError(
+                f"CREMA-D: {next(iter(stubs.values()))} is a Git LFS text stub instead of the "
+                f"clip, one of {len(stubs)} among {len(used)} files; install Git LFS and run "
+                "`git lfs pull` in the clone."
+            )
+        return {name: path for name, path in used.items() if name not in stubs}
 
 
-def _files(folder: Path, suffix: str) -> dict[str, Path]:
-    """The files of a folder by clip."""
-    files = files_by_stem(folder, (suffix,))
-    return {_SPELLINGS.get(stem, stem): path for stem, path in files.items()}
+def _name_in(folder: Path) -> Callable[[Path], str | None]:
+    """Names the files of a folder.
+
+    Files of the published kind are named whatever they are called, so that a wrong name is told;
+    others, and those in folders within, only if they are called as a clip.
+    """
+
+    def name(path: Path) -> str | None:
+        clip = _SPELLINGS.get(path.stem, path.stem)
+        published = path.parent == folder and path.suffix.lower() in {".flv", ".wav"}
+        return clip if published or _NAME.fullmatch(clip) else None
+
+    return name
 
 
-def _refuse_stubs(files: Iterable[Path]) -> None:
-    for path in files:
-        with path.open("rb") as file:
-            if file.read(len(_STUB)) == _STUB:
-                raise DataError(
-                    f"CREMA-D: {path} is a Git LFS text stub instead of the clip; install Git LFS "
-                    "and run `git lfs pull` in the clone."
-                )
+def _is_stub(path: Path) -> bool:
+    if path.stat().st_size > _LARGEST_STUB:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_STUB)) == _STUB
 
 
-def _row(clip: str, video: Path, audio: Path) -> dict[str, str | int]:
+def _row(clip: str, path: Path) -> dict[str, str | int]:
     parts = _NAME.fullmatch(clip)
     actor, emotion = (int(parts[1]), parts[2]) if parts else (0, "")
     if not _FIRST_ACTOR <= actor <= 1091 or emotion not in _CLASS_CLIPS:
         raise DataError(
-            f"CREMA-D: {video} is not named <actor>_<sentence>_<emotion>_<level>, with actors 1001 "
+            f"CREMA-D: {path} is not named <actor>_<sentence>_<emotion>_<level>, with actors 1001 "
             f"to 1091, emotions {', '.join(_CLASS_CLIPS)} and levels LO, MD, HI, XX; rename it or "
             "take it out of the folder."
         )
     return {
         "id": clip,
-        "video": str(video),
-        "audio": str(audio),
         "subject": str(actor),
         "fold": min((actor - _FIRST_ACTOR) // _ACTORS_PER_FOLD, _FOLDS - 1) + 1,
         "emotion": emotion,

@@ -9,18 +9,22 @@ import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import walk_files
+from hicmae.media.listing import VIDEO_SUFFIXES, nearest
 
 _FOLDS = range(1, 6)
 _LISTS = (
     "EmoLabel_DataSplit/{part}(single-labeled)/set_{fold}.csv",
     "EmoLabel_DataSplit/{part}*single*/set_{fold}.csv",
     "{part}*single*/set_{fold}.csv",
+    "EmoLabel_DataSplit/{part}*/{part}*/set_{fold}.csv",
+    "EmoLabel_DataSplit/{part}/set_{fold}.csv",
+    "{part}/set_{fold}.csv",
     "label/single_{part}set_{fold}.csv",
 )
 """Spellings of a list in copies of the corpus, the official one first."""
+_FACES = ("clip_224x224", "clip_224x224_part_*", "jpg_256")
+"""Spellings of the folder of aligned faces; its archives may lie side by side."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class DFEW(Corpus):
         "EmoLabel_DataSplit/{train,test}(single-labeled)/set_{1..5}.csv, Clip/original/N.mp4 and, "
         "for pictures=faces, Clip/clip_224x224/NNNNN/"
     )
+    folders: ClassVar[str] = r"data_part_[\d-]+|clip_224x224|jpg_256"
     citation: ClassVar[str] = (
         "X. Jiang, Y. Zong, W. Zheng, C. Tang, W. Xia, C. Lu and J. Liu, DFEW: A Large-Scale "
         "Database for Recognizing Dynamic Facial Expressions in the Wild, ACM Multimedia 2020"
@@ -80,8 +85,8 @@ class DFEW(Corpus):
         """The official lists divide clips, not people."""
         return True
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the clips of the official lists below `root`; see `Corpus.manifest`."""
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the clips of the official lists below `root`; see `Corpus.clips`."""
         table = listed_clips(
             self.name,
             [(self._list(root, "train", fold), self._list(root, "test", fold)) for fold in _FOLDS],
@@ -92,19 +97,19 @@ class DFEW(Corpus):
             "original",
             what="folder of whole clips, which hold the sound",
         )
-        table["video"] = self.paths_of(table["id"].tolist(), _numbered_clips(place), place)
-        if self.pictures == "faces":
-            place = self.find(
-                root,
-                "Clip/clip_224x224",
-                "clip_224x224",
-                "Clip/jpg_256",
-                "jpg_256",
-                what="folder of aligned faces",
-            )
-            table["audio"] = table["video"]
-            table["video"] = self.paths_of(table["id"].tolist(), numbered_folders(place), place)
-        return complete_manifest(table)
+        files = self.files(place, (".mp4",), VIDEO_SUFFIXES, name=_number, wanted=table["id"])
+        if self.pictures == "original":
+            return self.with_files(table, "video", files, place)
+        table = self.with_files(table, "audio", files, place)
+        places = self.find_all(
+            root,
+            *(f"{above}{name}" for name in _FACES for above in ("Clip/", "")),
+            what="folder of aligned faces",
+        )
+        faces: dict[str, Path] = {}
+        for place in reversed(places):
+            faces |= nearest(numbered_folders(place), place, folders=self.published_folders)
+        return self.with_files(table, "video", faces, places[0])
 
     def _list(self, root: Path, part: str, fold: int) -> LabelList:
         spellings = (spelling.format(part=part, fold=fold) for spelling in _LISTS)
@@ -137,14 +142,6 @@ class DFEW(Corpus):
         return LabelList(path, labels)
 
 
-def _numbered_clips(root: Path) -> dict[str, Path]:
-    """The clips below `root` by their number in five digits; copies differ in the zeros."""
-    found: dict[str, Path] = {}
-    for path in walk_files(root, {".mp4"}):
-        if path.stem.isdecimal():
-            other = found.setdefault(path.stem.zfill(5), path)
-            if other is not path:
-                raise DataError(
-                    f"DFEW: {other} and {path} have the same number; remove one of them."
-                )
-    return found
+def _number(path: Path) -> str | None:
+    """The number of a clip in five digits; copies differ in the zeros."""
+    return path.stem.zfill(5) if path.stem.isdecimal() else None

@@ -1,7 +1,7 @@
 """Official lists of a cross-validation, and the folders of frames that go with them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,22 +71,14 @@ def _difference(train: LabelList, test: LabelList, rest: dict[str, str]) -> str:
     return f"calls clip {clip} {train.labels[clip]}, but a test list calls it {rest[clip]}"
 
 
-def numbered_folders(root: Path) -> dict[str, Path]:
-    """The folders below `root` whose names are numbers, by the number in five digits.
+def numbered_folders(root: Path) -> Iterator[tuple[str, Path]]:
+    """The folders below `root` whose names are numbers, with the number in five digits.
 
     They may lie in further folders, as archives are unpacked. They are not looked into, since each
     holds the many images of one clip.
-
-    Raises:
-        DataError: Two folders have the same number.
     """
-    found: dict[str, Path] = {}
     for place, folders, _ in os.walk(root, followlinks=True):
         for name in folders:
             if name.isdecimal():
-                path = Path(place, name)
-                other = found.setdefault(name.zfill(5), path)
-                if other is not path:
-                    raise DataError(f"{other} and {path} have the same number; remove one of them.")
+                yield name.zfill(5), Path(place, name)
         folders[:] = [name for name in folders if not name.isdecimal() and name[0] != "."]
-    return found

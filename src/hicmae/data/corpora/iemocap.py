@@ -5,15 +5,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import ConfigError, DataError
-from hicmae.media.listing import files_by_stem
+from hicmae.media.listing import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +64,7 @@ class IEMOCAP(Corpus):
         "Session1 to Session5, each with dialog/avi/DivX/<dialog>.avi, "
         "dialog/EmoEvaluation/<dialog>.txt and sentences/wav/<dialog>/<utterance>.wav"
     )
+    folders: ClassVar[str] = r"DivX|Ses0[1-5][FM]_\w+"
     citation: ClassVar[str] = (
         "C. Busso, M. Bulut, C.-C. Lee, A. Kazemzadeh, E. Mower, S. Kim, J. N. Chang, S. Lee and "
         "S. S. Narayanan, IEMOCAP: Interactive emotional dyadic motion capture database, Language "
@@ -86,15 +85,16 @@ class IEMOCAP(Corpus):
 
     @property
     def expected(self) -> ExpectedCounts:
-        """Counts of the lists of EmoBox and MERTools; six classes have no published protocol."""
+        """Counts of the lists of EmoBox and MERTools; of the raters' consensus for six classes."""
         if self.classes == 6:
-            return ExpectedCounts()
+            sizes = (595, 1084, 1708, 1103, 1041, 1849)
+            return ExpectedCounts(
+                clips=7380, class_clips=dict(zip(self.class_names, sizes, strict=True))
+            )
         return ExpectedCounts(
             clips=5531,
             test_clips=(1085, 1023, 1151, 1031, 1241),
-            class_clips=MappingProxyType(
-                {"happy": 1636, "sad": 1084, "neutral": 1708, "angry": 1103}
-            ),
+            class_clips=dict(zip(self.class_names, (1636, 1084, 1708, 1103), strict=True)),
         )
 
     @property
@@ -107,35 +107,28 @@ class IEMOCAP(Corpus):
         """One session is tested at a time."""
         return 5
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the utterances of the classes in use; see `Corpus.manifest`."""
-        release = self.find(root, "Session[1-5]", what="session").parent
-        rows: list[dict[str, Any]] = []
-        for session in sorted(release.glob("Session[1-5]")):
-            rows += self._rows(session)
-        if not rows:
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the utterances of the classes in use; see `Corpus.clips`."""
+        places = self.find_all(root, "Session[1-5]", what="session")
+        sessions = {place.name: place for place in reversed(places)}
+        parts = [self._utterances(sessions[name]) for name in sorted(sessions)]
+        table = pd.concat(parts, ignore_index=True)
+        if table.empty:
             labels = ", ".join(_CLASSES[self.classes])
-            raise self.nothing_found(release, f"utterance labelled {labels}")
-        rows.sort(key=lambda row: str(row["id"]))
-        return complete_manifest(pd.DataFrame(rows))
+            raise self.nothing_found(places[0].parent, f"utterance labelled {labels}")
+        return table.sort_values("id", ignore_index=True)
 
-    def _rows(self, session: Path) -> list[dict[str, Any]]:
+    def _utterances(self, session: Path) -> pd.DataFrame:
         """The utterances of a session in the classes in use."""
         texts = self.find(session, "dialog/EmoEvaluation", what="folder of labels")
         labelled = [row for text in sorted(texts.glob("Ses*.txt")) for row in _read(text)]
         if not labelled:
             raise self.nothing_found(texts, "labelled utterance (Ses*.txt)")
         classes = _CLASSES[self.classes]
-        utterances = [row for row in labelled if row["label"] in classes]
-        other = len(labelled) - len(utterances)
-        log.info("IEMOCAP: %d utterances of %s have no class in use.", other, session.name)
-        videos = self._files(session / "dialog" / "avi", ".avi", utterances, "dialog")
-        sounds = self._files(session / "sentences" / "wav", ".wav", utterances, "id")
-        return [
+        rows = [
             {
                 "id": row["id"],
-                "video": str(videos[row["dialog"]]),
-                "audio": str(sounds[row["id"]]),
+                "dialog": row["dialog"],
                 "start": row["start"],
                 "end": row["end"],
                 # The sound file is the utterance already.
@@ -146,19 +139,21 @@ class IEMOCAP(Corpus):
                 "side": self._side(row["marked"], row["speaker"]),
                 "emotion": classes[row["label"]],
             }
-            for row in utterances
+            for row in labelled
+            if row["label"] in classes
         ]
-
-    def _files(
-        self, folder: Path, suffix: str, utterances: list[dict[str, Any]], column: str
-    ) -> dict[str, Path]:
-        """The files of a folder by stem, with one for every value of the column."""
-        files = files_by_stem(folder, (suffix,))
-        needed = dict.fromkeys(row[column] for row in utterances)
-        missing = [f"{name}{suffix}" for name in needed if name not in files]
-        if missing:
-            raise self.files_missing(missing, len(needed), folder)
-        return files
+        other = len(labelled) - len(rows)
+        log.info("IEMOCAP: %d utterances of %s have no class in use.", other, session.name)
+        if not rows:
+            return pd.DataFrame()
+        table = pd.DataFrame(rows)
+        place = self.find(session, "dialog/avi", what="folder of dialog videos")
+        videos = self.files(place, (".avi",), VIDEO_SUFFIXES, wanted=table["dialog"])
+        table = self.with_files(table, "video", videos, place, key="dialog", suffix=".avi")
+        place = self.find(session, "sentences/wav", what="folder of sentence sounds")
+        sounds = self.files(place, (".wav",), wanted=table["id"])
+        table = self.with_files(table, "audio", sounds, place, suffix=".wav")
+        return table.drop(columns="dialog")
 
     def _side(self, marked: str, speaker: str) -> str:
         """The half of the picture that shows the speaker; both are F or M."""

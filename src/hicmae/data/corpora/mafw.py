@@ -11,9 +11,8 @@ import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import files_by_stem
+from hicmae.media.listing import VIDEO_SUFFIXES, nearest
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +65,8 @@ _COMPOUND = (
     "sadness_surprise",
     "surprise_anxiety",
 )
+_BETWEEN = re.compile(r"\s*,\s*|\s+")
+_QUOTES = "\"' "
 _BETWEEN_PARTS = re.compile(r"[\s_,;+&/|-]+")
 
 
@@ -94,6 +95,7 @@ class MAFW(Corpus):
         "'Train & Test Set/{single,compound}/no_caption/set_{1..5}/{train,test}.txt', "
         "data/clips/NNNNN.mp4 and, for pictures=frames, data/frames/NNNNN/"
     )
+    folders: ClassVar[str] = "clips|frames"
     citation: ClassVar[str] = (
         "Y. Liu, W. Dai, C. Feng, W. Wang, G. Yin, J. Zeng and S. Shan, MAFW: A Large-scale, "
         "Multi-modal, Compound Affective Database for Dynamic Facial Expression Recognition in the "
@@ -140,8 +142,8 @@ class MAFW(Corpus):
         """The official lists divide clips, not people."""
         return True
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the clips of the official lists below `root`; see `Corpus.manifest`."""
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the clips of the official lists below `root`; see `Corpus.clips`."""
         kind = _KIND[self.classes]
         folder = self.find(
             root,
@@ -154,8 +156,8 @@ class MAFW(Corpus):
             self.name,
             [
                 (
-                    self._read_list(folder / f"set_{fold}" / "train.txt"),
-                    self._read_list(folder / f"set_{fold}" / "test.txt"),
+                    self._read_list(folder / f"set_{fold}", "train"),
+                    self._read_list(folder / f"set_{fold}", "test"),
                 )
                 for fold in _FOLDS
             ],
@@ -164,17 +166,19 @@ class MAFW(Corpus):
         if bad.any():
             log.info("MAFW: %d listed clips are left out, since they have no sound.", bad.sum())
         table = table[~bad].reset_index(drop=True)
-        names = table["id"].tolist()
-
         place = self.find(root, "data/clips", "clips", what="folder of clips")
-        table["video"] = self.paths_of(names, files_by_stem(place, (".mp4",)), place)
-        if self.pictures == "frames":
-            place = self.find(root, "data/frames", "frames", what="folder of face images")
-            table["audio"] = table["video"]
-            table["video"] = self.paths_of(names, numbered_folders(place), place)
-        return complete_manifest(table)
+        files = self.files(place, (".mp4",), VIDEO_SUFFIXES, wanted=table["id"])
+        if self.pictures == "clips":
+            return self.with_files(table, "video", files, place)
+        table = self.with_files(table, "audio", files, place)
+        place = self.find(root, "data/frames", "frames", what="folder of face images")
+        faces = nearest(numbered_folders(place), place, folders=self.published_folders)
+        return self.with_files(table, "video", faces, place)
 
-    def _read_list(self, path: Path) -> LabelList:
+    def _read_list(self, folder: Path, part: str) -> LabelList:
+        path, table = folder / f"{part}.txt", folder / f"{part}.csv"
+        if table.is_file() and not path.is_file():
+            path = table
         try:
             text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError as error:
@@ -191,8 +195,12 @@ class MAFW(Corpus):
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
                 continue
-            file, _, label = " ".join(line.split()).partition(" ")
+            file, _, label = (
+                part.strip(_QUOTES) for part in _BETWEEN.sub(" ", line.strip()).partition(" ")
+            )
             clip = file.removesuffix(".mp4")
+            if number == 1 and path == table and not clip.isdecimal():
+                continue  # the header
             name = class_of.get(frozenset(_BETWEEN_PARTS.split(label.lower())))
             if name is None:
                 raise DataError(

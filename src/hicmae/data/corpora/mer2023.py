@@ -10,13 +10,12 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import files_by_stem
+from hicmae.media.listing import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
-_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".flv")
+_ORIGINALS = (".avi", ".mp4")
 _TEST_FOLDERS = {"multi": "test1", "noise": "test2", "semi": "test3"}
 _TRAINING_SIZES = (871, 822, 689, 383, 462, 146)
 _TEST_SIZES = {
@@ -50,6 +49,7 @@ class MER2023(Corpus):
         "test{1,2,3}-label.csv beside them, or the same as downloaded: train/, train-label.csv "
         "and test3/ in mer2023train/, the labels of the test sets in test-labels/"
     )
+    folders: ClassVar[str] = "train|test[1-3]"
     citation: ClassVar[str] = (
         "Z. Lian et al., MER 2023: Multi-label Learning, Modality Robustness, and Semi-Supervised "
         "Learning, ACM Multimedia 2023"
@@ -79,8 +79,8 @@ class MER2023(Corpus):
         """Nothing is published about the people in training and in test."""
         return True
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the labelled clips below `root`; see `Corpus.manifest`."""
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the labelled clips below `root`; see `Corpus.clips`."""
         train = self._part(root, "train")
         test = self._part(root, _TEST_FOLDERS[self.test_set])
         train["split"], test["split"] = "train", "test"
@@ -90,8 +90,7 @@ class MER2023(Corpus):
                 f"MER2023: clip {both[0]} is listed for training and for testing ({len(both)} in "
                 "all); take the label files as they are downloaded."
             )
-        table = pd.concat([train, test], join="inner", ignore_index=True)
-        return complete_manifest(table)
+        return pd.concat([train, test], join="inner", ignore_index=True)
 
     def _part(self, root: Path, name: str) -> pd.DataFrame:
         """The labelled clips of one folder: `id`, `video`, `emotion` and perhaps `valence`."""
@@ -100,20 +99,22 @@ class MER2023(Corpus):
         )
         table = self._read_labels(path)
         folder = self.find(root, name, f"*/{name}", what=f"folder of the {name} clips")
-        files = files_by_stem(folder, _SUFFIXES)
-        names = table["id"].tolist()
-        table["video"] = self.paths_of(names, files, folder)
-        if len(files) > len(names):
-            log.info(
-                "MER2023: %d clips of %s without a label are left out.",
-                len(files) - len(names),
-                name,
-            )
-        return table
+        labelled = set(table["id"])
+        files = self.files(
+            folder,
+            _ORIGINALS,
+            VIDEO_SUFFIXES,
+            name=lambda path: path.stem if path.stem in labelled else str(path),
+        )
+        others = len(files.keys() - labelled)
+        if others:
+            log.info("MER2023: %d clips of %s without a label are left out.", others, name)
+        return self.with_files(table, "video", files, folder)
 
     def _read_labels(self, path: Path) -> pd.DataFrame:
         emotions: dict[str, str] = {}
-        valences: list[float] = []
+        valences: list[str] = []
+        lines: list[str] = []
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             columns = rows.fieldnames or ()
@@ -136,14 +137,15 @@ class MER2023(Corpus):
                         "take the label file as it is downloaded."
                     )
                 emotions[clip] = emotion
-                if "valence" in columns:
-                    valences.append(_number(row["valence"], where))
+                lines.append(where)
+                valences.append((row.get("valence") or "").strip())
         table = pd.DataFrame({"id": list(emotions), "emotion": list(emotions.values())})
-        table = table.assign(valence=valences) if "valence" in columns else table
+        if any(valences):
+            table["valence"] = [_number(*cell) for cell in zip(valences, lines, strict=True)]
         return table.sort_values("id", ignore_index=True)
 
 
-def _number(text: str | None, where: str) -> float:
+def _number(text: str, where: str) -> float:
     try:
         number = float(text or "nan")
     except ValueError:

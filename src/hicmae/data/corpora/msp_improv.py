@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,9 +11,8 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import walk_files
+from hicmae.media.listing import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,12 @@ _HEADER = re.compile(
 )
 _HEADER_STARTS = ("UTD-IMPROV", "MSP-IMPROV")
 _EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
+# Four happy and seven neutral turns.
+_UNLISTED = (
+    *("S01A-F04-P-MF03", "S01A-M04-P-MF03", "S02S-M04-S-MF02", "S05H-M06-P-MF01"),
+    *("S06N-F04-P-MF01", "S08H-F05-S-FM05", "S10H-M06-S-FM04", "S12S-F04-P-MF01"),
+    *("S14A-M04-P-FM03", "S14A-M04-P-MF04", "S15N-F02-P-MF07"),
+)
 _NO_CLASS = {"O": "another emotion", "X": "no agreement"}
 
 
@@ -30,10 +36,9 @@ _NO_CLASS = {"O": "another emotion", "X": "no agreement"}
 class MSPIMPROV(Corpus):
     """MSP-IMPROV: acted and natural turns of conversations, labelled by the raters' consensus.
 
-    Turns whose consensus is another emotion (O) or that have none (X) are left out. Fold k tests
-    session k, that is speakers F0k and M0k, as in the reference implementation's lists. The labels
-    give 7,798 clips; those lists hold 7,787. The eleven that they lack (4 happy, 7 neutral) are
-    not named anywhere, so they stay in.
+    Turns whose consensus is another emotion (O) or that have none (X) are left out, and so are the
+    eleven that the reference implementation's lists lack. Fold k tests session k, that is speakers
+    F0k and M0k, as in those lists.
     """
 
     name: ClassVar[str] = "MSP-IMPROV"
@@ -41,6 +46,7 @@ class MSPIMPROV(Corpus):
         "Evalution.txt (or Evaluation.txt) and, at any depth, MSP-IMPROV-*.avi and "
         "MSP-IMPROV-*.wav, side by side in session1 to session6 or in trees Video and Audio"
     )
+    folders: ClassVar[str] = r"Audio|Video|session[1-6]|S\d\d[AHNS]|[PRST]"
     citation: ClassVar[str] = (
         "C. Busso, S. Parthasarathy, A. Burmania, M. AbdelWahab, N. Sadoughi and E. Mower Provost, "
         "MSP-IMPROV: An Acted Corpus of Dyadic Interactions to Study Emotion Perception, IEEE "
@@ -49,6 +55,13 @@ class MSPIMPROV(Corpus):
     licence: ClassVar[str] = (
         "academic licence, signed by the institution; by request to the MSP laboratory of the "
         "University of Texas at Dallas"
+    )
+
+    known_bad: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            f"MSP-IMPROV-{turn}": "in none of the reference implementation's lists"
+            for turn in _UNLISTED
+        }
     )
 
     @property
@@ -72,17 +85,18 @@ class MSPIMPROV(Corpus):
         """One session is tested at a time."""
         return 6
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the turns with one of the four emotions; see `Corpus.manifest`."""
-        rows = self._labelled(self._label_file(root))
-        files = self._files(root)
-        for suffix, column in ((".avi", "video"), (".wav", "audio")):
-            missing = [f"{row['id']}{suffix}" for row in rows if (row["id"], suffix) not in files]
-            if missing:
-                raise self.files_missing(missing, len(rows), root)
-            for row in rows:
-                row[column] = str(files[row["id"], suffix])
-        return complete_manifest(pd.DataFrame(rows))
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the turns with one of the four emotions; see `Corpus.clips`."""
+        table = pd.DataFrame(self._labelled(self._label_file(root)))
+        bad = table["id"].isin(list(self.known_bad))
+        if bad.any():
+            reason = "which the reference implementation's lists lack"
+            log.info("MSP-IMPROV: %d turns are left out, %s.", bad.sum(), reason)
+        table = table[~bad]
+        videos = self.files(root, (".avi",), VIDEO_SUFFIXES, wanted=table["id"])
+        table = self.with_files(table, "video", videos, root, suffix=".avi")
+        sounds = self.files(root, (".wav",), wanted=table["id"])
+        return self.with_files(table, "audio", sounds, root, suffix=".wav")
 
     def _label_file(self, root: Path) -> Path:
         names = ("Evalution.txt", "Evaluation.txt")
@@ -133,15 +147,3 @@ class MSPIMPROV(Corpus):
             counts = ", ".join(f"{left_out[label]} {words}" for label, words in _NO_CLASS.items())
             log.info("MSP-IMPROV: turns without one of the classes are left out (%s).", counts)
         return [rows[clip] for clip in sorted(rows)]
-
-    def _files(self, root: Path) -> dict[tuple[str, str], Path]:
-        """Video and sound files by clip and suffix."""
-        files: dict[tuple[str, str], Path] = {}
-        for path in walk_files(root, {".avi", ".wav"}):
-            key = (path.stem, path.suffix.lower())
-            if key in files:
-                raise DataError(
-                    f"MSP-IMPROV: {files[key]} and {path} have the same name; remove one of them."
-                )
-            files[key] = path
-        return files

@@ -8,9 +8,8 @@ from typing import ClassVar
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import walk_files
+from hicmae.media.listing import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +34,7 @@ class RAVDESS(Corpus):
         "Actor_01 to Actor_24, at any depth, with 01-01-*.mp4 (picture and sound) or "
         "02-01-*.mp4 beside 03-01-*.wav in some folder of the corpus"
     )
+    folders: ClassVar[str] = r"Actor_\d\d|(Video|Audio)_(Speech|Song)_Actors?_\d\d(-\d\d)?"
     citation: ClassVar[str] = (
         "S. R. Livingstone and F. A. Russo, The Ryerson Audio-Visual Database of Emotional Speech "
         "and Song (RAVDESS), PLoS ONE 13(5), e0196391, 2018"
@@ -57,59 +57,51 @@ class RAVDESS(Corpus):
         """Six folds of four actors."""
         return 6
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the spoken clips below `root`; see `Corpus.manifest`."""
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the spoken clips below `root`; see `Corpus.clips`."""
         self.check_root(root)
-        files = self._speech_files(root)
-        takes = sorted({take for modality, take in files if modality != _AUDIO})
+        videos = self.files(root, (".mp4",), VIDEO_SUFFIXES, name=_spoken)
+        sounds = self.files(root, (".wav",), name=_spoken)
+        takes = sorted({name[3:] for name in videos if name[:2] in {_AUDIO_VIDEO, _VIDEO}})
         if not takes:
             raise self.nothing_found(root, "spoken video clip (01-01-*.mp4 or 02-01-*.mp4)")
-        rows = [self._row(root, take, files) for take in takes]
-        silent = {take for modality, take in files if modality == _AUDIO} - set(takes)
+        pictures: dict[str, Path] = {}
+        rows = []
+        for take in takes:
+            whole, sound = videos.get(f"{_AUDIO_VIDEO}-{take}"), sounds.get(f"{_AUDIO}-{take}")
+            path = whole or videos[f"{_VIDEO}-{take}"]
+            if whole or sound:
+                pictures[take] = path
+            elif self.missing != "leave_out":
+                raise DataError(
+                    f"RAVDESS: {path} has no sound, and neither {_AUDIO_VIDEO}-{take}.mp4 nor "
+                    f"{_AUDIO}-{take}.wav lies below {root}; unpack the audio-video files or "
+                    "Audio_Speech_Actors_01-24.zip, or give `--data.missing leave_out`."
+                )
+            rows.append(
+                self._row(take, path) | {"audio": None if whole or not sound else str(sound)}
+            )
+        silent = {name[3:] for name in sounds if name[:2] == _AUDIO} - set(takes)
         if silent:
             log.info("RAVDESS: %d sound files without a video are left out.", len(silent))
-        return complete_manifest(pd.DataFrame(rows))
+        return self.with_files(pd.DataFrame(rows), "video", pictures, root)
 
-    def _speech_files(self, root: Path) -> dict[tuple[str, str], Path]:
-        """Files by modality and take; the take is the rest of the name."""
-        files: dict[tuple[str, str], Path] = {}
-        for path in walk_files(root, {".mp4", ".wav"}):
-            parts = _NAME.fullmatch(path.stem)
-            if parts is None or parts[2] != _SPEECH:
-                continue
-            key = (parts[1], path.stem[3:])
-            if key in files:
-                raise DataError(
-                    f"RAVDESS: {path} and {files[key]} have the same name; remove one of them."
-                )
-            files[key] = path
-        return files
-
-    def _row(
-        self, root: Path, take: str, files: dict[tuple[str, str], Path]
-    ) -> dict[str, str | int | None]:
+    def _row(self, take: str, path: Path) -> dict[str, str | int | None]:
         emotion, actor = int(take[3:5]), int(take[-2:])
-        video = files.get((_AUDIO_VIDEO, take))
-        audio = None
-        if video is None:
-            video = files[_VIDEO, take]
-            audio = files.get((_AUDIO, take))
-            if audio is None:
-                raise DataError(
-                    f"RAVDESS: {video} has no sound, and neither {_AUDIO_VIDEO}-{take}.mp4 nor "
-                    f"{_AUDIO}-{take}.wav lies below {root}; unpack the audio-video files or "
-                    "Audio_Speech_Actors_01-24.zip."
-                )
         if not 1 <= emotion <= len(self.class_names) or not 1 <= actor <= 24:
             raise DataError(
-                f"RAVDESS: {video} names emotion {emotion} of actor {actor}; "
+                f"RAVDESS: {path} names emotion {emotion} of actor {actor}; "
                 "emotions count from 1 to 8 and actors from 1 to 24."
             )
         return {
             "id": take,
-            "video": str(video),
-            "audio": None if audio is None else str(audio),
             "subject": f"{actor:02d}",
             "fold": (actor - 1) // _ACTORS_PER_FOLD + 1,
             "emotion": self.class_names[emotion - 1],
         }
+
+
+def _spoken(path: Path) -> str | None:
+    """The name of a file of the spoken part."""
+    parts = _NAME.fullmatch(path.stem)
+    return path.stem if parts and parts[2] == _SPEECH else None

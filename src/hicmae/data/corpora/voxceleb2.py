@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from typing import ClassVar
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 
 log = logging.getLogger(__name__)
 
 # A sound file beside the video, or in its place in the tree of sound, best first: the reference
 # implementation converts each m4a to a wav next to it, which is quicker to read.
-_SOUND_SUFFIXES = (".wav", ".m4a")
+_SOUND_SUFFIXES = (".wav", ".m4a", ".WAV", ".M4A")
+_SPEAKER = re.compile(r"id\d+")
+_DEPTH = 5
+"""Folders from the root to the speakers, at most: root, corpus, archive, dev, mp4."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,17 @@ class VoxCeleb2(Corpus):
     Sound is taken from the tree of sound, else from beside the video, else from inside it.
 
     Attributes:
-        audio_root: Tree of sound, laid out as the videos are; None means `aac` beside the folder
-            `mp4`, if it exists.
+        audio_root: Tree of sound, laid out as the videos are; None means the folder `aac` beside
+            `mp4` or, if each archive has a folder of its own, elsewhere below the root.
     """
 
     audio_root: str | None = None
 
     name: ClassVar[str] = "VoxCeleb2"
     layout: ClassVar[str] = (
-        "dev/mp4/<speaker>/<video>/<clip>.mp4 with the sound in dev/aac/<speaker>/<video>/"
-        "<clip>.m4a, beside the mp4 as .m4a or .wav, or inside it"
+        "dev/mp4/<speaker>/<video>/<clip>.mp4, below the folder of its archive or not, with the "
+        "sound in dev/aac/<speaker>/<video>/<clip>.m4a, beside the mp4 as .m4a or .wav, or inside "
+        "it"
     )
     citation: ClassVar[str] = (
         "J. S. Chung, A. Nagrani and A. Zisserman, VoxCeleb2: Deep Speaker Recognition, "
@@ -49,38 +53,64 @@ class VoxCeleb2(Corpus):
         """The clips of the development part."""
         return ExpectedCounts(clips=1_092_009)
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the clips below `root` (the folder of the corpus, its `dev` or its `mp4`).
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the clips below `root` (a folder above the tree `mp4`, or that tree).
 
         Folders are read once each, without looking at the files in them, so that a million clips
-        take seconds on a local disk. See `Corpus.manifest`.
+        take seconds on a local disk. See `Corpus.clips`.
         """
         self.check_root(root)
-        videos = next(
-            (path for path in (root / "dev" / "mp4", root / "mp4", root) if path.is_dir()), root
-        )
-        sounds = str(self.audio_root or videos.parent / "aac")
+        usual = [path for path in (root / "dev" / "mp4", root / "mp4") if path.is_dir()]
+        videos = [*_trees(root, "mp4"), *usual, root][0]
+        beside = videos.parent / "aac"
+        elsewhere = beside if beside.is_dir() else [*_trees(root, "aac"), beside][0]
+        sounds = str(self.audio_root or elsewhere)
+        log.info("VoxCeleb2: videos of %s, sound of %s.", videos, sounds)
         columns: dict[str, list[str | None]] = {"id": [], "video": [], "audio": [], "subject": []}
         sources: Counter[str] = Counter()
         for speaker, folder, names in _folders(videos):
-            stems = [name.removesuffix(".mp4") for name in names if name.endswith(".mp4")]
-            if not stems:
+            files = [name for name in names if name.lower().endswith(".mp4")]
+            if not files:
                 continue
             relative = f"{speaker}/{folder}"
             here = f"{videos}/{relative}"
             there = f"{sounds}/{relative}"
             names_here, names_there = set(names), set(_names(there))
-            for stem in stems:
+            for name in files:
+                stem = name[:-4]
                 audio, source = _sound(stem, there, names_there, here, names_here)
                 sources[source] += 1
                 columns["id"].append(f"{relative}/{stem}")
-                columns["video"].append(f"{here}/{stem}.mp4")
+                columns["video"].append(f"{here}/{name}")
                 columns["audio"].append(audio)
                 columns["subject"].append(speaker)
         if not columns["id"]:
             raise self.nothing_found(root, "<speaker>/<video>/<clip>.mp4")
         log.info("VoxCeleb2: sound of %s.", ", ".join(f"{n} clips {s}" for s, n in sources.items()))
-        return complete_manifest(pd.DataFrame(columns))
+        return pd.DataFrame(columns)
+
+
+def _trees(root: Path, name: str) -> list[Path]:
+    """The folders of speakers below a folder whose name holds this one.
+
+    The shallowest is first, and the trees of the test part, which lies beside the development part
+    in many copies, are last.
+    """
+    found: list[Path] = []
+    level = [root]
+    for _ in range(_DEPTH):
+        below = {folder: _names(str(folder), folders=True) for folder in level}
+        for folder, names in below.items():
+            parts = folder.relative_to(root).parts
+            if any(name in part for part in parts) and any(map(_SPEAKER.fullmatch, names)):
+                found.append(folder)
+        level = [
+            folder / inner
+            for folder, names in below.items()
+            for inner in names
+            if not _SPEAKER.fullmatch(inner)
+        ]
+    return sorted(found, key=lambda folder: "test" in str(folder.relative_to(root)))
 
 
 def _sound(

@@ -11,16 +11,15 @@ from typing import ClassVar
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
-from hicmae.data.manifest import complete_manifest
 from hicmae.errors import DataError
-from hicmae.media.listing import walk_files
+from hicmae.media.listing import VIDEO_SUFFIXES, walk_files
 
 log = logging.getLogger(__name__)
 
 # game, seat, utterance; the utterance is not padded
 _NAME = re.compile(r"(\d\d)_(0[1-9])_(\d{1,3})")
-_CONTAINERS = frozenset({".mp4", ".mov", ".mkv", ".avi", ".flv", ".webm", ".wmv", ".mpg", ".m4v"})
 _MISSING = frozenset({"", "nan", "na", "n/a", "none", "null"})
+_LISTENER = "listener"
 _GAMES = 30
 _GAMES_PER_FOLD = 6
 
@@ -43,6 +42,8 @@ class WerewolfXL(Corpus):
         arousal_column: Column of the arousal.
         valence_column: Column of the valence, which the corpus calls pleasure.
         dominance_column: Column of the dominance.
+        group_column: Column that tells speakers from listeners, if there is one: the label file
+            has a row for every player of an utterance, and the clips are those of the speakers.
     """
 
     labels: str | None = None
@@ -50,12 +51,14 @@ class WerewolfXL(Corpus):
     arousal_column: str = "Mean_A_1_2"
     valence_column: str = "Mean_P_1_2_3_4"
     dominance_column: str = "Mean_D_1_2_4"
+    group_column: str = "Group"
 
     name: ClassVar[str] = "Werewolf-XL"
     layout: ClassVar[str] = (
         "clips <game>_<seat>_<number>.mp4, such as 01_01_128.mp4, at any depth, and a CSV file of "
         "their ratings"
     )
+    folders: ClassVar[str] = r"Werewolf-XL_Speaker_Video|\d\d"
     citation: ClassVar[str] = (
         "K. Zhang, X. Wu, X. Xie, X. Zhang, H. Zhang, X. Chen and L. Sun, Werewolf-XL: A Database "
         "for Identifying Spontaneous Affect in Large Competitive Group Interactions, IEEE "
@@ -86,17 +89,14 @@ class WerewolfXL(Corpus):
         """People play in games of several folds."""
         return True
 
-    def manifest(self, root: Path) -> pd.DataFrame:
-        """Lists the rated clips below `root`; see `Corpus.manifest`."""
+    def clips(self, root: Path) -> pd.DataFrame:
+        """Lists the rated clips below `root`; see `Corpus.clips`."""
         self.check_root(root)
         files = self._clips(root)
         if not files:
             raise self.nothing_found(root, "clip <game>_<seat>_<number> in a video container")
         path, table = self._label_table(root)
         ratings = self._ratings(path, table)
-        lost = sorted(ratings.keys() - files.keys())
-        if lost:
-            raise self.files_missing(lost, len(ratings), root)
         rated = {name: values for name, values in ratings.items() if None not in values}
         _tell(len(ratings) - len(rated), f"lack a rating in {path} and are left out")
         _tell(len(files.keys() - ratings.keys()), f"have no row in {path} and are left out")
@@ -105,28 +105,22 @@ class WerewolfXL(Corpus):
         rows = [
             {
                 "id": name,
-                "video": str(files[name]),
                 "subject": name[:5],
                 "fold": (int(name[:2]) - 1) // _GAMES_PER_FOLD + 1,
                 **dict(zip(self.target_names, rated[name], strict=True)),
             }
             for name in sorted(rated)
         ]
-        return complete_manifest(pd.DataFrame(rows))
+        return self.with_files(pd.DataFrame(rows), "video", files, root)
 
     def _clips(self, root: Path) -> dict[str, Path]:
         """The files named like clips; recordings of whole games lie beside them."""
-        files: dict[str, Path] = {}
-        for path in walk_files(root, _CONTAINERS):
-            if not _is_clip(path.stem):
-                continue
-            if path.stem in files:
-                raise DataError(
-                    f"{self.name}: {files[path.stem]} and {path} are the same clip; remove one of "
-                    "them."
-                )
-            files[path.stem] = path
-        return files
+        return self.files(
+            root,
+            (".mp4",),
+            VIDEO_SUFFIXES,
+            name=lambda path: path.stem if _is_clip(path.stem) else None,
+        )
 
     def _label_table(self, root: Path) -> tuple[Path, pd.DataFrame]:
         """The file of the ratings and what it holds."""
@@ -164,10 +158,17 @@ class WerewolfXL(Corpus):
 
     def _ratings(self, path: Path, table: pd.DataFrame) -> dict[str, list[float | None]]:
         """Ratings by clip; None where there is none."""
+        if self.group_column in table:
+            listens = table[self.group_column].str.casefold() == _LISTENER
+            _tell(int(listens.sum()), f"of {path} are listeners' and are left out", what="rows")
+            table = table[~listens]
         columns = (self.arousal_column, self.valence_column, self.dominance_column)
         ratings: dict[str, list[float | None]] = {}
-        cells = zip(*(table[column] for column in (self.id_column, *columns)), strict=True)
-        for line, (name, *values) in enumerate(cells, start=2):
+        cells = zip(
+            table.index, *(table[column] for column in (self.id_column, *columns)), strict=True
+        )
+        for row, name, *values in cells:
+            line = row + 2  # behind the header, from 1
             clip = _without_suffix(name)
             if not _is_clip(clip):
                 raise DataError(
@@ -194,7 +195,7 @@ def _is_clip(stem: str) -> bool:
 
 
 def _without_suffix(name: str) -> str:
-    return name.rpartition(".")[0] if Path(name).suffix.lower() in _CONTAINERS else name
+    return name.rpartition(".")[0] if Path(name).suffix.lower() in VIDEO_SUFFIXES else name
 
 
 def _number(text: str) -> float:
@@ -225,6 +226,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return table.apply(lambda column: column.str.strip())
 
 
-def _tell(count: int, what: str) -> None:
+def _tell(count: int, how: str, *, what: str = "clips") -> None:
     if count:
-        log.info("Werewolf-XL: %d clips %s.", count, what)
+        log.info("Werewolf-XL: %d %s %s.", count, what, how)

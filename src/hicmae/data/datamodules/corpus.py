@@ -1,11 +1,12 @@
 """The data module of a labelled corpus."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from lightning.pytorch.utilities import rank_zero_warn
 
-from hicmae.data.corpora.base import Corpus, ExpectedCounts
+from hicmae.data.corpora.base import Corpus, ExpectedCounts, Missing
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import read_manifest
 from hicmae.errors import ConfigError, DataError
@@ -23,7 +24,12 @@ class CorpusDataModule(AudioVisualDataModule):
             without problems, of face crops, of a pack), to be read in place of the folder; a pack
             may lie in object storage (s3://bucket/pack/manifest.parquet).
         mirror: Folder that keeps what is fetched from object storage; null is ~/.cache/hicmae.
+        missing: What a listed clip without a file does: "raise" stops; "leave_out" goes on without
+            it, and names it in the log and in the report of `hicmae data check`.
         **kwargs: Options of `AudioVisualDataModule`.
+
+    Attributes:
+        left_out: Clips that the corpus lists and that are left out for want of a file.
     """
 
     def __init__(
@@ -34,13 +40,17 @@ class CorpusDataModule(AudioVisualDataModule):
         *,
         manifest: str | None = None,
         mirror: str | None = None,
+        missing: Missing = "raise",
         **kwargs: Any,
     ) -> None:
         super().__init__(root=root, fold=fold, **kwargs)
         if not 1 <= fold <= corpus.fold_count:
             folds = f"folds 1 to {corpus.fold_count}" if corpus.fold_count > 1 else "one split: 1"
             raise ConfigError(f"data.fold is {fold}, but {corpus.name} has {folds}.")
-        self.corpus = corpus
+        if missing not in ("raise", "leave_out"):
+            raise ConfigError(f"data.missing is {missing!r}; give raise or leave_out.")
+        self.corpus = replace(corpus, missing=missing)
+        self.left_out: tuple[str, ...] = ()
         self.manifest = None if manifest is None else path_here(manifest, mirror)
 
     @property
@@ -91,7 +101,7 @@ class CorpusDataModule(AudioVisualDataModule):
     def build_table(self) -> pd.DataFrame:
         """Lists the corpus; warns if clips of the published protocol are missing."""
         if self.manifest is None:
-            table = self.corpus.manifest(self.root)
+            table, self.left_out = self.corpus.listing(self.root)
         else:
             table = read_manifest(self.manifest)
             for name in [self.label_column] if self.label_column else self.target_names or []:

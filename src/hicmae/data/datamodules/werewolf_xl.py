@@ -18,6 +18,7 @@ class WerewolfXLDataModule(CorpusDataModule):
         arousal_column: Column of the arousal.
         valence_column: Column of the valence, which the corpus calls pleasure.
         dominance_column: Column of the dominance.
+        group_column: Column that tells speakers from listeners, whose rows are left out.
         **kwargs: Options of `CorpusDataModule`.
     """
 
@@ -31,6 +32,7 @@ class WerewolfXLDataModule(CorpusDataModule):
         arousal_column: str = "Mean_A_1_2",
         valence_column: str = "Mean_P_1_2_3_4",
         dominance_column: str = "Mean_D_1_2_4",
+        group_column: str = "Group",
         **kwargs: Any,
     ) -> None:
         corpus = WerewolfXL(
@@ -39,5 +41,6 @@ class WerewolfXLDataModule(CorpusDataModule):
             arousal_column=arousal_column,
             valence_column=valence_column,
             dominance_column=dominance_column,
+            group_column=group_column,
         )
         super().__init__(corpus=corpus, root=root, fold=fold, **kwargs)

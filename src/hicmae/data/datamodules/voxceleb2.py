@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from lightning.pytorch.utilities import rank_zero_info
 
 from hicmae.data.corpora.voxceleb2 import VoxCeleb2
 from hicmae.data.datamodules.corpus import CorpusDataModule
@@ -18,11 +19,12 @@ class VoxCeleb2DataModule(CorpusDataModule):
     """Unlabelled talking faces of VoxCeleb2 dev.
 
     Args:
-        root: Folder of the corpus, its `dev` or its `mp4`.
+        root: Folder of the corpus, or one below it down to its `mp4`.
         fold: The corpus has no folds: 1.
-        audio_root: Tree of sound, laid out as the videos are; null means `aac` beside `mp4`.
-        val_speakers: Speakers held out for validation, drawn by `seed`; 0, as published, trains on
-            all of them and does not validate.
+        audio_root: Tree of sound, laid out as the videos are; null means the folder `aac` beside
+            `mp4` or elsewhere below the root.
+        val_speakers: Speakers held out for validation, drawn by `seed`, but at most a tenth of
+            them (one of fewer than 20); 0, as published, trains on all and does not validate.
         region: Part of the source frame to decode, as top, left, height, width in pixels; as
             published, rows 0 to 160 and columns 32 to 192 of 224 x 224 pixels.
         audio_by: How the sound of a view is cut: by "time" in seconds, as published, or in
@@ -67,20 +69,17 @@ class VoxCeleb2DataModule(CorpusDataModule):
         return True
 
     def build_table(self) -> pd.DataFrame:
-        """Lists the corpus and holds out validation speakers.
-
-        Raises:
-            ConfigError: There are not more speakers than `val_speakers`.
-        """
+        """Lists the corpus and holds out validation speakers."""
         table = super().build_table()
         speakers = table["subject"].unique()
-        if self.val_speakers >= len(speakers):
-            raise ConfigError(
-                f"data.val_speakers is {self.val_speakers}, but {self.source} has "
-                f"{len(speakers)} speakers; leave some to train on."
+        most = min(max(len(speakers) // 10, 1), len(speakers) - 1)
+        if self.val_speakers > most:
+            rank_zero_info(
+                f"{self.source} has {len(speakers)} speakers, of whom {most} instead of "
+                f"{self.val_speakers} (data.val_speakers) are held out for validation."
             )
         order = np.random.default_rng(self.seed).permutation(len(speakers))
-        held_out = table["subject"].isin(speakers[order[: self.val_speakers]])
+        held_out = table["subject"].isin(speakers[order[: min(self.val_speakers, most)]])
         split = pc.if_else(pa.array(held_out), "val", "train")
         table["split"] = pd.Series(split, dtype="str")
         return table

@@ -168,7 +168,7 @@ def test_a_clip_without_a_file_is_told_or_left_out(tmp_path):
         path.unlink()
     source = ["data", "check", "--config=finetune/ravdess.yaml", "--data.root=RAVDESS"]
     options = ["--output=check", "--jobs=1", *SMALL_DATA]
-    with pytest.raises(DataError, match="or give `--data.missing leave_out`"):
+    with pytest.raises(DataError, match=r"or give `--data\.missing leave_out`"):
         dispatch([*source, *options])
     assert status_of(*source, *options, "--data.missing=leave_out") == 1
     report = " ".join(Path("check/report.txt").read_text().split())

@@ -1,3 +1,4 @@
+import logging
 from collections import Counter
 
 import pandas as pd
@@ -129,3 +130,17 @@ def test_silent_videos_without_their_sound_can_be_left_out(tmp_path):
     table, left_out = RAVDESS(missing="leave_out").listing(tmp_path)
     assert table["id"].tolist() == [other]
     assert left_out == (TAKE,)
+
+
+def test_copies_of_a_sound_that_no_video_needs_may_lie_anywhere(tmp_path):
+    write_names(tmp_path, f"Actor_01/01-{TAKE}.mp4", f"8k/03-{TAKE}.wav", f"16k/03-{TAKE}.wav")
+    assert len(RAVDESS().manifest(tmp_path)) == 1
+    (tmp_path / "Actor_01" / f"01-{TAKE}.mp4").rename(tmp_path / f"02-{TAKE}.mp4")
+    with pytest.raises(DataError, match="have the same name, and which of them is meant"):
+        RAVDESS().manifest(tmp_path)
+
+
+def test_sounds_without_a_video_are_counted(root, takes, caplog):
+    with caplog.at_level(logging.INFO):
+        RAVDESS().manifest(root)
+    assert "1 sound files without a video are left out" in caplog.text

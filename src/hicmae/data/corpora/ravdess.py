@@ -9,7 +9,7 @@ import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.errors import DataError
-from hicmae.media.listing import VIDEO_SUFFIXES
+from hicmae.media.listing import VIDEO_SUFFIXES, walk_files
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,10 @@ class RAVDESS(Corpus):
         """Lists the spoken clips below `root`; see `Corpus.clips`."""
         self.check_root(root)
         videos = self.files(root, (".mp4",), VIDEO_SUFFIXES, name=_spoken)
-        sounds = self.files(root, (".wav",), name=_spoken)
         takes = sorted({name[3:] for name in videos if name[:2] in {_AUDIO_VIDEO, _VIDEO}})
+        # Which of several sounds is meant matters only where a video needs one.
+        needed = {f"{_AUDIO}-{take}" for take in takes if f"{_AUDIO_VIDEO}-{take}" not in videos}
+        sounds = self.files(root, (".wav",), wanted=needed)
         if not takes:
             raise self.nothing_found(root, "spoken video clip (01-01-*.mp4 or 02-01-*.mp4)")
         pictures: dict[str, Path] = {}
@@ -78,12 +80,11 @@ class RAVDESS(Corpus):
                     f"{_AUDIO}-{take}.wav lies below {root}; unpack the audio-video files or "
                     "Audio_Speech_Actors_01-24.zip, or give `--data.missing leave_out`."
                 )
-            rows.append(
-                self._row(take, path) | {"audio": None if whole or not sound else str(sound)}
-            )
-        silent = {name[3:] for name in sounds if name[:2] == _AUDIO} - set(takes)
-        if silent:
-            log.info("RAVDESS: %d sound files without a video are left out.", len(silent))
+            rows.append(self._row(take, path) | {"audio": str(sound) if sound else None})
+        heard = {_spoken(path) or "" for path in walk_files(root, {".wav"})}
+        unseen = {name[3:] for name in heard if name[:2] == _AUDIO} - set(takes)
+        if unseen:
+            log.info("RAVDESS: %d sound files without a video are left out.", len(unseen))
         return self.with_files(pd.DataFrame(rows), "video", pictures, root)
 
     def _row(self, take: str, path: Path) -> dict[str, str | int | None]:

@@ -11,10 +11,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from media_factory import write_clip
+from tiny import tiny_config
 
 REPO_ROOT = Path(__file__).parents[1]
 
@@ -75,3 +77,26 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_config(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`write_config(kind, **changes)` writes what `tiny.tiny_config` gives, for the tiny corpus."""
+
+    def write(kind: str, *, data: dict[str, object] | None = None, **changes: object) -> Path:
+        data = {"manifest": str(corpus / "manifest.csv")} | (data or {})
+        content = tiny_config(kind, data=data, **changes)  # type: ignore[arg-type]
+        path = tmp_path_factory.mktemp("config") / f"{kind}.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def as_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, a wide terminal, and no arguments of pytest."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["hicmae"])
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("HICMAE_TRACEBACK", raising=False)

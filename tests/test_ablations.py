@@ -1,14 +1,14 @@
 """Every ablation's config through the command line, and that its switch does what it says."""
 
 import re
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
-from tiny import ARCHITECTURE, tiny_architecture
+from tiny import ARCHITECTURE, MODEL, tiny_architecture
+from tiny_tasks import tiny_task
 
 from hicmae.configs import config_folder, config_names
 from hicmae.errors import ConfigError
@@ -24,22 +24,11 @@ from hicmae.tasks import PretrainingTask
 from hicmae.tasks.figures import reconstruction_figure
 from hicmae.training.commands import run
 
-PRETRAINING = {
-    "video_mask_ratio": 0.75,
-    "audio_mask_ratio": 0.75,
-    "contrast_weight": 0.05,
-    "temperature": 0.07,
-    "learning_rate": 0.01,
-    "figure_every_n_epochs": 0,
-    # Every cross block of last-layer-skip.yaml needs a place.
-    "architecture": ARCHITECTURE | {"num_frames": 16, "audio_frames": 64, "decoder_depth": 4},
-}
-RECOGNITION = {"architecture": PRETRAINING["architecture"], "learning_rate": 0.01}
-BASES = {
-    "pretrain.yaml": ("PretrainingTask", PRETRAINING, {}),
-    "finetune/mafw.yaml": ("ClassificationTask", RECOGNITION, {"label": "emotion"}),
-}
+BASES = {"pretrain.yaml": "pretrain", "finetune/mafw.yaml": "classify"}
+# Every cross block of last-layer-skip.yaml needs a place.
+SHAPE = ARCHITECTURE | {"decoder_depth": 4}
 COMMAND = re.compile(r"^# hicmae fit --config (\S+) --config (\S+)$", re.M)
+pytestmark = pytest.mark.usefixtures("as_command")
 
 
 def commands():
@@ -52,45 +41,11 @@ def commands():
     ]
 
 
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hicmae"])
-
-
 @pytest.fixture(scope="module")
-def bases(corpus, tmp_path_factory):
+def bases(write_config):
     """Tiny configs in place of those that the overlays stack behind."""
-    folder = tmp_path_factory.mktemp("bases")
-    files = {}
-    for base, (task, options, labels) in BASES.items():
-        content = {
-            "seed_everything": 0,
-            "model": {"class_path": f"hicmae.tasks.{task}", "init_args": options},
-            "data": {
-                "class_path": "hicmae.data.datamodules.ManifestDataModule",
-                "init_args": {
-                    "manifest": str(corpus / "manifest.csv"),
-                    "batch_size": 4,
-                    "num_workers": 0,
-                    "frame_size": 32,
-                    "image_size": 32,
-                    "audio_frames": 64,
-                    "mel_bins": 32,
-                    **labels,
-                },
-            },
-            "trainer": {
-                "max_epochs": 1,
-                "accelerator": "cpu",
-                "devices": 1,
-                "num_sanity_val_steps": 0,
-                "log_every_n_steps": 1,
-            },
-        }
-        files[base] = folder / base.replace("/", "-")
-        files[base].write_text(yaml.safe_dump(content, sort_keys=False))
-    return files
+    changes = {"model": {"architecture": SHAPE}, "trainer": {"max_epochs": 1}}
+    return {base: write_config(kind, **changes) for base, kind in BASES.items()}
 
 
 def test_every_ablation_names_its_command_and_what_is_published():
@@ -121,7 +76,7 @@ def test_runs_and_changes_what_it_says_alone(bases, tmp_path, base, overlay):
     # The model is the small one of the config before, but for the switch.
     changes = yaml.safe_load((config_folder() / overlay).read_text())["model"]["init_args"]
     shape = done.model.architecture
-    for name, value in PRETRAINING["architecture"].items():
+    for name, value in SHAPE.items():
         if name not in changes:
             assert getattr(shape, name) == (tuple(value) if isinstance(value, list) else value)
     for name, value in changes.items():
@@ -150,8 +105,7 @@ def test_overlays_stack(bases, tmp_path, monkeypatch):
 
 class TestSwitches:
     def test_published_switches_are_the_default(self):
-        options = {name: value for name, value in PRETRAINING.items() if name != "architecture"}
-        task = PretrainingTask(**options, size="tiny")
+        task = PretrainingTask(**MODEL["pretrain"], size="tiny")
         assert task.architecture.skip_layers == task.architecture.contrast_layers == (4, 7, 10)
         assert task.architecture.fusion_order == "cross_then_self"
         assert task.frame_difference
@@ -159,10 +113,10 @@ class TestSwitches:
 
     def test_no_room_for_skips_is_refused(self):
         with pytest.raises(ConfigError, match="decoder_depth 4 leaves no room for 4 skip_layers"):
-            PretrainingTask(**PRETRAINING, skip_layers=[1, 2, -1, -1])
+            tiny_task("pretrain", architecture=SHAPE, skip_layers=[1, 2, -1, -1])
 
     def test_decoders_without_skips_have_self_attention_alone(self):
-        task = PretrainingTask(**PRETRAINING, skip_layers=[])
+        task = tiny_task("pretrain", architecture=SHAPE, skip_layers=[])
         names = [name for name, _ in task.model.video_decoder.named_parameters()]
         assert not any("cross_attention" in name for name in names)
         assert len(task.model.video_decoder.blocks) == 4

@@ -7,71 +7,31 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-import yaml
 from test_tasks import CLASSES, Batches, classification, make_batch, trainer
-from tiny import ARCHITECTURE
+from tiny import ARCHITECTURE, keep
 
 from hicmae.errors import ConfigError
 from hicmae.tasks import ClassificationTask, NearestNeighbourTask
 from hicmae.tasks.neighbours import FeatureCollection, Neighbours
 from hicmae.training.commands import run
 
-SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
-
-
-@pytest.fixture(autouse=True)
-def folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["hicmae"])
+pytestmark = pytest.mark.usefixtures("as_command")
 
 
 @pytest.fixture(scope="module")
-def config(corpus, tmp_path_factory):
+def config(write_config):
     """A fine-tuning config that probes stack behind."""
-    path = tmp_path_factory.mktemp("configs") / "finetune.yaml"
-    content = {
-        "seed_everything": 0,
-        "model": {
-            "class_path": "hicmae.tasks.ClassificationTask",
-            "init_args": {
-                "architecture": SHAPE,
-                "learning_rate": 0.01,
-                "drop_path": 0.5,
-                "label_smoothing": 0.1,
-                "layer_decay": 0.75,
-            },
-        },
-        "data": {
-            "class_path": "hicmae.data.datamodules.ManifestDataModule",
-            "init_args": {
-                "manifest": str(corpus / "manifest.csv"),
-                "label": "emotion",
-                "batch_size": 4,
-                "num_workers": 0,
-                "frame_size": 32,
-                "image_size": 32,
-                "audio_frames": 64,
-                "mel_bins": 32,
-                "augmentation": {
-                    "class_path": "hicmae.data.augmentation.FinetuningAugmentation",
-                },
-            },
-        },
-        "trainer": {
-            "accelerator": "cpu",
-            "devices": 1,
-            "log_every_n_steps": 1,
+    return write_config(
+        "classify",
+        model={"drop_path": 0.5, "label_smoothing": 0.1, "layer_decay": 0.75},
+        data={"augmentation": {"class_path": "hicmae.data.augmentation.FinetuningAugmentation"}},
+        trainer={
             "callbacks": [
-                {
-                    "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                    "init_args": {"filename": "best", "monitor": "val/WAR", "save_last": True},
-                },
+                keep(filename="best", monitor="val/WAR", save_last=True),
                 {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"},
-            ],
+            ]
         },
-    }
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +39,7 @@ def weights_file(tmp_path_factory):
     """Weights to judge."""
     path = tmp_path_factory.mktemp("weights") / "pretrained.ckpt"
     torch.manual_seed(7)
-    task = ClassificationTask(CLASSES, architecture=SHAPE, learning_rate=0.01)
+    task = ClassificationTask(CLASSES, architecture=ARCHITECTURE, learning_rate=0.01)
     state = {f"model.{name}": tensor for name, tensor in task.model.state_dict().items()}
     torch.save({"state_dict": {n: t for n, t in state.items() if "encoder" in n}}, path)
     return path
@@ -219,7 +179,7 @@ class TestNearestNeighbours:
             ]
         )
         assert isinstance(done.model, NearestNeighbourTask)
-        assert done.model.architecture.width == SHAPE["width"]
+        assert done.model.architecture.width == ARCHITECTURE["width"]
         assert done.trainer.global_step == 0
         folder = Path(done.trainer.log_dir)
         scores = json.loads((folder / "test_metrics.json").read_text())

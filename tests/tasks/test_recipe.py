@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -12,18 +11,18 @@ import torch
 import yaml
 from timm.data.mixup import mixup_target
 from timm.loss import SoftTargetCrossEntropy
-from tiny import ARCHITECTURE
+from tiny import CLASSES, keep
+from tiny_tasks import tiny_task, tiny_trainer
 from torch.utils.data import DataLoader
 
 from hicmae.cli import main
 from hicmae.configs import config_folder, config_names
 from hicmae.data.mixing import MixedTarget
 from hicmae.errors import ConfigError
-from hicmae.tasks import ClassificationTask
 from hicmae.training.averaging import MovingAverage
 from hicmae.training.commands import run
 
-CLASSES = ["anger", "calm", "joy"]
+pytestmark = pytest.mark.usefixtures("as_command")
 MIXING = (
     "--data.augmentation=FinetuningAugmentation",
     "--data.augmentation.rand_augment_layers=0",
@@ -32,61 +31,16 @@ MIXING = (
 )
 
 
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    """A folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hicmae"])
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("HICMAE_TRACEBACK", raising=False)
-
-
 @pytest.fixture(scope="module")
-def config(corpus, tmp_path_factory):
+def config(write_config):
     """A short run of classification: two epochs of two steps."""
-    content = {
-        "seed_everything": 0,
-        "model": {
-            "class_path": "hicmae.tasks.ClassificationTask",
-            "init_args": {"architecture": ARCHITECTURE, "learning_rate": 0.1},
-        },
-        "data": {
-            "class_path": "hicmae.data.datamodules.ManifestDataModule",
-            "init_args": {
-                "manifest": str(corpus / "manifest.csv"),
-                "label": "emotion",
-                "batch_size": 4,
-                "num_workers": 0,
-                "frame_size": 32,
-                "image_size": 32,
-                "num_frames": 4,
-                "audio_frames": 32,
-                "mel_bins": 32,
-            },
-        },
-        "trainer": {
-            "max_epochs": 2,
-            "accelerator": "cpu",
-            "devices": 1,
-            "num_sanity_val_steps": 0,
-            "log_every_n_steps": 1,
-            "enable_progress_bar": False,
-            "callbacks": [
-                {
-                    "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                    "init_args": {"filename": "best", "monitor": "val/WAR", "mode": "max"},
-                },
-                {
-                    "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                    "init_args": {"filename": "{epoch}", "save_top_k": -1},
-                },
-                {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"},
-            ],
-        },
-    }
-    path = tmp_path_factory.mktemp("configs") / "classify.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
+    callbacks = [
+        keep(filename="best", monitor="val/WAR", mode="max"),
+        keep(filename="{epoch}", save_top_k=-1),
+        {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor"},
+    ]
+    trainer = {"callbacks": callbacks, "enable_progress_bar": False}
+    return write_config("classify", model={"learning_rate": 0.1}, trainer=trainer)
 
 
 def fit(config, root, *options):
@@ -134,12 +88,6 @@ class MadeUp(pl.LightningDataModule):
         return DataLoader([made_up_batch(seed=9)], batch_size=None)
 
 
-def classification(**options):
-    torch.manual_seed(0)
-    defaults = {"architecture": ARCHITECTURE, "learning_rate": 1.0}
-    return ClassificationTask(CLASSES, **defaults | options)
-
-
 def weights_of(task):
     return {name: weight.detach().clone() for name, weight in task.named_parameters()}
 
@@ -147,7 +95,7 @@ def weights_of(task):
 class TestMixing:
     @pytest.mark.parametrize("smoothing", [0.0, 0.1])
     def test_loss_is_that_of_timm_with_labels_smoothed_once(self, smoothing, monkeypatch):
-        task = classification(label_smoothing=smoothing)
+        task = tiny_task("classify", label_smoothing=smoothing)
         monkeypatch.setattr(task, "log", lambda *_, **__: None)
         batch = made_up_batch()
         own = torch.eye(4)
@@ -175,15 +123,9 @@ class TestMixing:
         assert "val/WAR" in table  # validated on whole clips and single classes
         assert "train/WAR" not in table  # which mixed clips do not have
 
-    def test_numbers_are_refused_in_a_sentence(self, config, tmp_path, capsys):
-        content = yaml.safe_load(config.read_text())
-        content["model"]["class_path"] = "hicmae.tasks.RegressionTask"
-        del content["data"]["init_args"]["label"]
-        content["data"]["init_args"]["targets"] = ["arousal", "valence"]
-        content["trainer"]["callbacks"] = []
-        Path("regress.yaml").write_text(yaml.safe_dump(content))
+    def test_numbers_are_refused_in_a_sentence(self, write_config, capsys):
         with pytest.raises(SystemExit) as caught:
-            main(["fit", "--config=regress.yaml", *MIXING])
+            main(["fit", f"--config={write_config('regress')}", *MIXING])
         assert caught.value.code == 2
         assert "numbers to regress: set mixup and cutmix" in capsys.readouterr().err
 
@@ -216,18 +158,10 @@ class TestMovingAverage:
 
     def test_average_of_all_steps_is_validated_and_left(self, tmp_path):
         witness = Witness()
-        task = classification()
-        pl.Trainer(
-            default_root_dir=tmp_path,
-            accelerator="cpu",
-            max_epochs=2,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[witness, MovingAverage(decay=0.75)],
-        ).fit(task, datamodule=MadeUp())
+        task = tiny_task("classify", learning_rate=1.0)
+        tiny_trainer(None, witness, MovingAverage(decay=0.75), max_epochs=2).fit(
+            task, datamodule=MadeUp()
+        )
         expected, validated = witness.trained[0], []
         for step, weights in enumerate(witness.trained):
             if step:
@@ -298,7 +232,7 @@ class TestMovingAverage:
             strategy = Sharding()
 
         with pytest.raises(ConfigError, match="Sharding"):
-            MovingAverage().setup(Elsewhere(), classification(), "fit")
+            MovingAverage().setup(Elsewhere(), tiny_task("classify"), "fit")
 
 
 class TestOptimisersByName:

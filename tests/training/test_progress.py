@@ -1,25 +1,20 @@
 """What a run tells on its way, and which checkpoints it leaves."""
 
 import json
-import sys
 
 import pandas as pd
 import pytest
 import torch
-import yaml
 from media_factory import write_clip
-from tiny import ARCHITECTURE
+from tiny import ARCHITECTURE, keep
 
 from hicmae.cli import main
 from hicmae.errors import CheckpointError, ConfigError
-
-SHAPE = ARCHITECTURE | {"num_frames": 4, "audio_frames": 32}
+from hicmae.tasks import ClassificationTask
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hicmae"])
+def surroundings(as_command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
 
@@ -39,47 +34,22 @@ def table(clips, name, **columns):
     return str(clips / name)
 
 
-def config(folder, task, labels, *callbacks):
-    content = {
-        "model": {
-            "class_path": f"hicmae.tasks.{task}",
-            "init_args": {"architecture": SHAPE, "learning_rate": 0.01, "drop_path": 0.0},
-        },
-        "data": {
-            "class_path": "hicmae.data.datamodules.ManifestDataModule",
-            "init_args": {
-                "manifest": "none.csv",
-                "batch_size": 2,
-                "num_workers": 0,
-                "num_frames": 4,
-                "frame_size": 32,
-                "image_size": 32,
-                "audio_frames": 32,
-                "mel_bins": 32,
-                **labels,
-            },
-        },
-        "trainer": {
-            "max_epochs": 2,
-            "accelerator": "cpu",
-            "devices": 1,
-            "num_sanity_val_steps": 0,
-            "logger": False,
-            "callbacks": [
-                {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": options}
-                for options in callbacks
-            ],
-        },
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(content))
-    return str(folder / "config.yaml")
+@pytest.fixture
+def config(write_config):
+    """`config(kind, *callbacks)` writes a config of two epochs of three steps, without a log."""
+
+    def write(kind, *callbacks):
+        trainer = {"logger": False, "callbacks": list(callbacks)}
+        return str(write_config(kind, data={"batch_size": 2}, trainer=trainer))
+
+    return write
 
 
 EMOTIONS = ["angry", "happy", "sad"] * 3 + ["angry"]
 
 
-def test_without_a_terminal_there_is_a_line_for_each_epoch(clips, tmp_path, capsys):
-    path = config(tmp_path, "ClassificationTask", {"label": "emotion"})
+def test_without_a_terminal_there_is_a_line_for_each_epoch(clips, config, capsys):
+    path = config("classify")
     data = f"--data.manifest={table(clips, 'all.csv', emotion=EMOTIONS)}"
     main(["fit", "--config", path, data, "--test_after_fit=false"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
@@ -89,27 +59,23 @@ def test_without_a_terminal_there_is_a_line_for_each_epoch(clips, tmp_path, caps
         assert told in lines[1]
 
 
-def test_one_last_checkpoint_beside_the_best(clips, tmp_path):
-    best = {"filename": "best", "monitor": "val/WAR", "mode": "max"}
-    path = config(tmp_path, "ClassificationTask", {"label": "emotion"}, best)
+def test_one_last_checkpoint_beside_the_best(clips, config, tmp_path):
+    best = keep(filename="best", monitor="val/WAR", mode="max")
+    path = config("classify", best)
     data = f"--data.manifest={table(clips, 'all.csv', emotion=EMOTIONS)}"
     main(["fit", "--config", path, data, "--trainer.logger=true", "--test_after_fit=false"])
     left = sorted(file.name for file in tmp_path.rglob("*.ckpt"))
     assert left == ["best.ckpt", "last.ckpt"]
 
 
-def test_a_score_that_is_no_number_chooses_the_last(clips, tmp_path, caplog):
+def test_a_score_that_is_no_number_chooses_the_last(clips, config, tmp_path, caplog):
     """The correlation of one clip is no number."""
     numbers = [0.1, 0.5, 0.9, 0.3, 0.2, 0.7, 0.4, 0.6, 0.8, 0.5]
     split = ["train"] * 7 + ["val"] + ["test"] * 2
-    path = config(
-        tmp_path,
-        "RegressionTask",
-        {"targets": ["arousal"]},
-        {"filename": "best", "monitor": "val/PCC", "mode": "max"},
-    )
+    path = config("regress", keep(filename="best", monitor="val/PCC", mode="max"))
     data = f"--data.manifest={table(clips, 'one.csv', arousal=numbers, split=split)}"
-    main(["fit", "--config", path, data, "--trainer.logger=true"])
+    targets = "--data.targets=[arousal]"
+    main(["fit", "--config", path, data, targets, "--trainer.logger=true"])
     assert "val/PCC was never a number" in caplog.text
     (best,) = tmp_path.rglob("best.ckpt")
     assert torch.load(best, weights_only=True)["epoch"] == 1
@@ -121,8 +87,8 @@ class TestOtherClasses:
     """A checkpoint of three classes and tables that name others."""
 
     @pytest.fixture
-    def trained(self, clips, tmp_path):
-        path = config(tmp_path, "ClassificationTask", {"label": "emotion"})
+    def trained(self, clips, config, tmp_path):
+        path = config("classify")
         data = f"--data.manifest={table(clips, 'all.csv', emotion=EMOTIONS)}"
         main(["fit", "--config", path, data, "--test_after_fit=false", "--trainer.max_epochs=1"])
         (last,) = tmp_path.rglob("last.ckpt")
@@ -168,8 +134,6 @@ def test_fewer_clips_than_processes_are_told(clips):
 
 
 def test_weights_of_other_classes_are_refused_in_python():
-    from hicmae.tasks import ClassificationTask  # noqa: PLC0415
-
-    task = ClassificationTask(["happy", "sad"], architecture=SHAPE, learning_rate=0.1)
+    task = ClassificationTask(["happy", "sad"], architecture=ARCHITECTURE, learning_rate=0.1)
     with pytest.raises(CheckpointError, match=r"angry, sad, but the data has happy, sad"):
         task.on_load_checkpoint({"hyper_parameters": {"class_names": ["angry", "sad"]}})

@@ -8,44 +8,22 @@ import stat
 import pandas as pd
 import pytest
 import torch
-import yaml
 from interruption import in_a_process
-from tiny import ARCHITECTURE
+from tiny import keep
 
 from hicmae.errors import CheckpointError
 from hicmae.training.resuming import AtomicCheckpoints, newest_checkpoint
 
-SHAPE = ARCHITECTURE | {"num_frames": 4, "audio_frames": 64}
-OPTIMISATION = {"architecture": SHAPE, "learning_rate": 0.05}
-TASKS = {
+OPTIONS = {
     "pretrain": {
-        "model": {
-            "class_path": "hicmae.tasks.PretrainingTask",
-            "init_args": OPTIMISATION
-            | {
-                "video_mask_ratio": 0.75,
-                "audio_mask_ratio": 0.75,
-                "contrast_weight": 0.05,
-                "temperature": 0.07,
-                "figure_every_n_epochs": 0,
-            },
-        },
-        "augmentation": {"class_path": "hicmae.data.augmentation.PretrainingAugmentation"},
-        "labels": {},
+        "data": {"augmentation": {"class_path": "hicmae.data.augmentation.PretrainingAugmentation"}}
     },
     "classify": {
-        "model": {
-            "class_path": "hicmae.tasks.ClassificationTask",
-            "init_args": OPTIMISATION | {"drop_path": 0.3, "label_smoothing": 0.1},
-        },
-        "augmentation": {"class_path": "hicmae.data.augmentation.FinetuningAugmentation"},
-        "labels": {"label": "emotion"},
+        "model": {"drop_path": 0.3, "label_smoothing": 0.1},
+        "data": {"augmentation": {"class_path": "hicmae.data.augmentation.FinetuningAugmentation"}},
     },
 }
-EVERY_STEP = {
-    "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-    "init_args": {"every_n_train_steps": 1, "save_last": True, "filename": "step"},
-}
+EVERY_STEP = keep(every_n_train_steps=1, save_last=True, filename="step")
 # Four batches an epoch and two of validation.
 EPOCHS, BATCHES = 3, 4
 
@@ -57,44 +35,26 @@ def folder(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def write_config(corpus, tmp_path_factory):
-    """`write_config(task, **options of the trainer)` writes a config."""
+def write_config(write_config):
+    """`write_config(kind, *callbacks, **options of the trainer)` writes a config."""
 
-    def write(task, *callbacks, **trainer):
-        parts = TASKS[task]
-        content = {
-            "seed_everything": 0,
-            "test_after_fit": False,
-            "model": parts["model"],
-            "data": {
-                "class_path": "hicmae.data.datamodules.ManifestDataModule",
-                "init_args": {
-                    "manifest": str(corpus / "manifest.csv"),
-                    "batch_size": 2,
-                    "num_workers": 0,
-                    "num_frames": 4,
-                    "frame_size": 32,
-                    "image_size": 32,
-                    "audio_frames": 64,
-                    "mel_bins": 32,
-                    "augmentation": parts["augmentation"],
-                    **parts["labels"],
+    def write(kind, *callbacks, **trainer):
+        options = OPTIONS[kind]
+        return str(
+            write_config(
+                kind,
+                model={"learning_rate": 0.05} | options.get("model", {}),
+                data={"batch_size": 2} | options["data"],
+                trainer={
+                    "default_root_dir": "runs",
+                    "max_epochs": EPOCHS,
+                    "num_sanity_val_steps": 2,
+                    "callbacks": list(callbacks) or [EVERY_STEP],
+                    **trainer,
                 },
-            },
-            "trainer": {
-                "default_root_dir": "runs",
-                "max_epochs": EPOCHS,
-                "accelerator": "cpu",
-                "devices": 1,
-                "log_every_n_steps": 1,
-                "enable_progress_bar": False,
-                "callbacks": list(callbacks) or [EVERY_STEP],
-                **trainer,
-            },
-        }
-        path = tmp_path_factory.mktemp("config") / f"{task}.yaml"
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
-        return str(path)
+                test_after_fit=False,
+            )
+        )
 
     return write
 
@@ -223,7 +183,7 @@ def test_slurm_saves_and_puts_the_job_back(batch, moment, write_config, whole, f
         "SLURM_NODELIST": "localhost",
         "PATH": f"{requeue.parent}:{os.environ['PATH']}",
     }
-    config = write_config("classify", {**EVERY_STEP, "init_args": {"save_last": True}})
+    config = write_config("classify", keep(save_last=True))
     signals = [*sending(signal.SIGUSR1, batch, moment), *sending(signal.SIGKILL, batch + 1)]
     status, printed = in_a_process(
         ["fit", "--config", config, *signals], folder, environment=environment
@@ -238,10 +198,7 @@ def test_slurm_saves_and_puts_the_job_back(batch, moment, write_config, whole, f
 
 def test_best_score_and_patience_outlive_a_kill(write_config, folder):
     """A rate of zero: every epoch is as good as the first, of which one is killed."""
-    best = {
-        "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-        "init_args": {"monitor": "val/loss", "filename": "best", "save_last": True},
-    }
+    best = keep(monitor="val/loss", filename="best", save_last=True)
     stop = {
         "class_path": "lightning.pytorch.callbacks.EarlyStopping",
         "init_args": {"monitor": "val/loss", "patience": 3},
@@ -260,10 +217,7 @@ def test_best_score_and_patience_outlive_a_kill(write_config, folder):
 
 @pytest.mark.parametrize("batch", [3, BATCHES + 1])
 def test_run_limited_by_steps(batch, write_config, folder):
-    every_epoch = {
-        "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-        "init_args": {"save_last": True, "save_on_train_epoch_end": True},
-    }
+    every_epoch = keep(save_last=True, save_on_train_epoch_end=True)
     config = write_config("pretrain", every_epoch, EVERY_STEP, max_epochs=-1, max_steps=10)
     status, printed = in_a_process(
         ["fit", "--config", config, *sending(signal.SIGKILL, batch)], folder

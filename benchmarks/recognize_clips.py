@@ -21,6 +21,8 @@ import av
 from rich.console import Console
 from rich.table import Table
 
+from hicmae.machine import processors
+
 
 def seconds_of(*arguments: str) -> float:
     """Runs `hicmae` and gives the seconds it took."""
@@ -61,7 +63,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--faces", default="crop", help="crop, or none")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each process")
+    parser.add_argument("--threads", type=int, default=processors(), help="of each process")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(given.threads)

@@ -25,6 +25,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hicmae.machine import processors
+
 CLIPS = 1_092_009
 SPEAKERS = 5_994
 CLIPS_PER_VIDEO = 8
@@ -176,7 +178,7 @@ def main() -> None:
         size = table_path.stat().st_size / 1e6
     show(figures, options.clips, size)
     if options.json:
-        machine = {"machine": platform.machine(), "cores": os.cpu_count()}
+        machine = {"machine": platform.machine(), "cores": processors()}
         stamp = datetime.now(UTC).date().isoformat()
         content = {"date": stamp, **machine, "clips": options.clips, "steps": figures}
         options.json.write_text(json.dumps(content, indent=1))

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from command import Run, last_run, shared_options
 
+from hicmae.machine import processors
+
 HERE = Path(__file__).parent
 # The ways to pre-train: the reference first, then each with one thing changed.
 PRETRAINING = {
@@ -105,7 +107,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.csv of GRID clips")
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each run")
+    parser.add_argument("--threads", type=int, default=processors(), help="of each run")
     parser.add_argument("--smallest", action="store_true", help="one step of few runs, as a check")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import statistics
 import tempfile
 import time
@@ -41,10 +40,11 @@ from hicmae.data.augmentation import PretrainingAugmentation
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.manifest import read_manifest
 from hicmae.demo.corpus import make_corpus
+from hicmae.machine import processors
 from hicmae.tasks import PretrainingTask
 from hicmae.training.commands import quieten
 
-CORES = len(os.sched_getaffinity(0))
+CORES = processors()
 PRE_TRAINING: dict[str, Any] = {
     "num_frames": 16,
     "stride": 4,

@@ -23,6 +23,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from hicmae.machine import processors
+
 FOLDER = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("HICMAE_CLIPS", FOLDER.parent / "shared" / "clips"))
 """Folder with `grid_s1` and its manifest; the variable HICMAE_CLIPS names another."""
@@ -171,7 +173,7 @@ def machine() -> str:
     """The machine in words: processor, cores in use, accelerator, versions."""
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "no accelerator"
     return (
-        f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {accelerator}, "
+        f"{_processor()}, {processors()} cores, {accelerator}, "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
 

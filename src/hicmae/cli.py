@@ -20,6 +20,7 @@ from rich.table import Table
 from hicmae.configs import config_names, describe
 from hicmae.errors import HicmaeError
 from hicmae.imports import quick_imports
+from hicmae.machine import settle
 
 DESCRIPTION = """\
 Audio-visual emotion recognition with HiCMAE: pre-train on unlabelled talking faces, fine-tune on
@@ -88,6 +89,7 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """The console command."""
+    settle()  # before a command imports torch
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         dispatch(given)

@@ -8,7 +8,6 @@ import argparse
 import csv
 import io
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from hicmae.demo.performance import (
 from hicmae.demo.voice import render_voice
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
+from hicmae.machine import processors
 
 MANIFEST_COLUMNS = ("video", "emotion", "subject", "split", "arousal", "valence")
 SETTINGS_FILE = "corpus.json"
@@ -138,7 +138,7 @@ def make_corpus(
         seed: Other seeds give other speakers and clips.
         size: Height and width in pixels, even and at least 32.
         seconds: Length of a clip, rounded to whole frames at 25 per second.
-        workers: Processes to use; all cores if None.
+        workers: Processes to use; as many as may be used if None.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -156,7 +156,7 @@ def make_corpus(
     folder = Path(folder)
     _claim(folder, settings)
     missing = [key for key in settings.clips() if not (folder / clip_path(key)).is_file()]
-    _make_clips(folder, settings, missing, workers or os.cpu_count() or 1, progress)
+    _make_clips(folder, settings, missing, workers or processors(), progress)
     manifest = folder / MANIFEST_FILE
     if missing or not manifest.is_file():
         _write_text(folder / README_FILE, README)

@@ -272,7 +272,7 @@ def _run_folds(
     *,
     setup: RunSetup,
     data: AudioVisualDataModule,
-    lock: int,
+    lock: tuple[int, ...],
 ) -> None:
     console = Console()
     for place, fold in enumerate(folds, start=1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -12,32 +11,70 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.evaluation.results import METRICS_FILE, fold_folder
 from hicmae.training.resuming import newest_checkpoint
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextmanager
-def locked(folder: Path) -> Iterator[int]:
+def locked(folder: Path) -> Iterator[tuple[int, ...]]:
     """Keeps others out of a folder.
 
-    The processes of the folds inherit the lock, so that a fold that outlives a killed command is
-    not started a second time beside it.
+    Where locks are inherited, which they are not on Windows, the processes of the folds hold the
+    lock too, so that a fold that outlives a killed command is not started a second time beside it.
+
+    Args:
+        folder: The folder, which is made.
+
+    Returns:
+        What the processes of the folds are to inherit.
+
+    Raises:
+        ConfigError: Somebody else has the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    path = folder / ".lock"
+    with _inherited_lock(path) if fcntl else _lock(path) as inherited:
+        if inherited is None:
+            raise ConfigError(
+                f"{folder} is in use by another hicmae crossval or a fold that it left running; "
+                "wait for it, or end it and give the command again."
+            )
+        yield inherited
+
+
+@contextmanager
+def _inherited_lock(path: Path) -> Iterator[tuple[int, ...] | None]:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(handle)
-        raise ConfigError(
-            f"{folder} is in use by another hicmae crossval or a fold that it left running; wait "
-            "for it, or end it and give the command again."
-        ) from None
-    try:
-        yield handle
+        yield None
+    else:
+        yield (handle,)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[tuple[int, ...] | None]:
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield None
+        return
+    try:
+        yield ()
+    finally:
+        lock.release()
 
 
 def fold_command(rest: Sequence[str], folder: Path, fold: int) -> list[str]:
@@ -53,7 +90,7 @@ def fold_command(rest: Sequence[str], folder: Path, fold: int) -> list[str]:
     return command if newest_checkpoint(root) is None else [*command, "--ckpt_path=last"]
 
 
-def run_fold(rest: Sequence[str], folder: Path, fold: int, lock: int) -> Path:
+def run_fold(rest: Sequence[str], folder: Path, fold: int, lock: tuple[int, ...]) -> Path:
     """Fits and tests a fold in a process of its own.
 
     A process of its own gives its memory back, and starts others for further devices itself.
@@ -73,7 +110,7 @@ def run_fold(rest: Sequence[str], folder: Path, fold: int, lock: int) -> Path:
     root = fold_folder(folder, fold)
     before = set(root.glob(f"**/{METRICS_FILE}"))
     process = subprocess.Popen(  # noqa: S603 (this program itself)
-        [sys.executable, "-m", "hicmae.cli", *fold_command(rest, folder, fold)], pass_fds=(lock,)
+        [sys.executable, "-m", "hicmae.cli", *fold_command(rest, folder, fold)], pass_fds=lock
     )
     with _passing_on_sigterm(process):
         try:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from threading import Thread
 from typing import Any
 
@@ -24,8 +24,9 @@ def executor_of(plan: Plan) -> Iterator[Executor | None]:
         yield None
     else:
         # Not forked: this process has threads, whose locks a copy would inherit shut.
+        start = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
         executor = ProcessPoolExecutor(
-            plan.processes, mp_context=get_context("forkserver"), initializer=_end_with_parent
+            plan.processes, mp_context=get_context(start), initializer=_end_with_parent
         )
         try:
             yield executor

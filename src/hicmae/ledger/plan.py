@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from hicmae.errors import ConfigError
+from hicmae.machine import processors
 
 Piece = TypeVar("Piece")
 
@@ -17,7 +17,7 @@ class Plan:
     """How and where clips are worked on.
 
     Attributes:
-        jobs: Processes on this machine; 0 is one per core.
+        jobs: Processes on this machine; 0 is one for each processor that may be used.
         shard: "i/n" works on every n-th clip from the i-th on, for job arrays.
         dask: Works on a Dask cluster instead: the address of its scheduler, or "local" for a
             cluster of this machine. The machines need this package and the same paths.
@@ -37,7 +37,7 @@ class Plan:
     @property
     def processes(self) -> int:
         """Number of processes, at least 1."""
-        return self.jobs or len(os.sched_getaffinity(0))
+        return self.jobs or processors()
 
     @property
     def is_whole(self) -> bool:

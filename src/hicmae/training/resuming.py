@@ -153,7 +153,10 @@ class ExactResume(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Postpones what is to happen on SLURM's signal."""
-        act = signal.getsignal(signal.SIGUSR1)
+        number_of_signal = getattr(signal, "SIGUSR1", None)  # Windows has none
+        if number_of_signal is None:
+            return
+        act = signal.getsignal(number_of_signal)
         if not callable(act) or threading.current_thread() is not threading.main_thread():
             return
 
@@ -163,7 +166,7 @@ class ExactResume(Callback):
             else:  # while measuring, no weight changes
                 act(number, frame)
 
-        signal.signal(signal.SIGUSR1, postpone)
+        signal.signal(number_of_signal, postpone)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

@@ -143,6 +143,21 @@ class TestScores:
         assert shares[-1] == pytest.approx(1.0)
         assert len(shares) > 6
 
+    def test_is_stopped_by_what_progress_raises(self):
+        """Before a batch is complete, so that nobody waits for what is not wanted any more."""
+        read = []
+
+        def stop(share):
+            read.append(share)
+            if len(read) == 2:
+                raise InterruptedError
+
+        ours = recognizer(batch_size=8)
+        ours.score = lambda *_: pytest.fail("the model ran")
+        with pytest.raises(InterruptedError):
+            ours.recognize(array(200), progress=stop)
+        assert len(read) == 2
+
 
 class TestUse:
     def test_video_alone_does_not_hear(self):

@@ -75,6 +75,16 @@ def test_tells_the_same_as_recognize(answer: Answer, recognizer_of: Build, clip:
     np.testing.assert_allclose(person.scores, expected.scores, atol=1e-5)
 
 
+def test_progress_begins_at_nothing_without_a_search_and_ends_at_all(
+    recognizer_of: Build, clip: Path
+) -> None:
+    shares: list[float] = []
+    analyse(recognizer_of(), clip, UploadLimits(), shares.append)
+    assert shares == sorted(shares)
+    assert shares[0] < 0.3
+    assert shares[-1] == 1.0
+
+
 def test_looks_closely_at_the_window_of_the_strongest_emotion(answer: Answer) -> None:
     (person,) = answer.people
     assert len(person.window_times) > 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, get_args, overload
 
@@ -24,9 +23,16 @@ from hicmae.faces.people import (
     whole_picture,
 )
 from hicmae.inference.clips import Clip, is_one, openers, senses
+from hicmae.inference.devices import usable_device
 from hicmae.inference.hub import HubModel
 from hicmae.inference.results import Embedding, Floats, Person, Recognition
-from hicmae.inference.windows import InputWindow, WindowTable, frame_step, read_windows
+from hicmae.inference.windows import (
+    InputWindow,
+    WindowTable,
+    frame_step,
+    in_batches,
+    read_windows,
+)
 from hicmae.media import SAMPLE_RATE
 from hicmae.media.recording import NOMINAL_FPS, Recording
 from hicmae.models import RecognitionModel
@@ -88,7 +94,7 @@ class EmotionRecognizer(HubModel):
                 raise ConfigError(f"{name} is {value}; give 1 or more.")
         if hop is not None and not 0 < hop < float("inf"):
             raise ConfigError(f"hop is {hop}; give a positive number of seconds.")
-        self.device = _device(device)
+        self.device = usable_device(device)
         self.model = model.eval().to(self.device)
         self.description = description
         self._scoring = description.scoring()
@@ -224,6 +230,33 @@ class EmotionRecognizer(HubModel):
             hears=hears,
         )
 
+    def batches(
+        self, recording: Recording, *, use: Use = "both", progress: Progress | None = None
+    ) -> tuple[list[PersonTrack], Iterator[tuple[list[InputWindow], Tensor, Tensor]]]:
+        """As `windows`, in batches as the model takes them.
+
+        Args:
+            recording: The clip.
+            use: As for `recognize`.
+            progress: Is told what share is done, from 0 to 1, after every picture searched, window
+                read and batch worked on; what it raises stops the passage there.
+
+        Returns:
+            The people, and windows with what `preprocess` makes of them; raises what `windows` does.
+        """
+        tell = progress or (lambda _share: None)
+        people, windows = self.windows(
+            recording, use=use, progress=lambda share: tell(_SEARCH_SHARE * share)
+        )
+        searched = _SEARCH_SHARE if people[0].faces is not None else 0.0
+        lists = in_batches(
+            windows,
+            self.batch_size,
+            duration=recording.duration,
+            progress=lambda share: tell(searched + (1 - searched) * share),
+        )
+        return people, ((batch, *self.preprocess(batch)) for batch in lists)
+
     def preprocess(self, windows: Sequence[InputWindow]) -> tuple[Tensor, Tensor]:
         """Turns windows into what the model reads, on the device.
 
@@ -308,22 +341,14 @@ class EmotionRecognizer(HubModel):
         compute: Callable[[Tensor, Tensor], list[Floats]],
     ) -> WindowTable:
         """What the model computes of every window of a clip."""
-        tell = progress or _tell_nobody
-        people, windows = self.windows(
-            recording, use=use, progress=lambda share: tell(_SEARCH_SHARE * share)
-        )
-        searched = _SEARCH_SHARE if people[0].faces is not None else 0.0
+        people, batches = self.batches(recording, use=use, progress=progress)
         numbers: list[int] = []
         times: list[tuple[float, float]] = []
         parts: list[list[Floats]] = []
-        reached = 0.0
-        while batch := list(islice(windows, self.batch_size)):
-            parts.append(compute(*self.preprocess(batch)))
-            numbers += [window.person for window in batch]
-            times += [(window.start, window.end) for window in batch]
-            reached = max(reached, *(window.end for window in batch))
-            tell(searched + (1 - searched) * min(reached / recording.duration, 1.0))
-        tell(1.0)
+        for windows, video, audio in batches:
+            parts.append(compute(video, audio))
+            numbers += [window.person for window in windows]
+            times += [(window.start, window.end) for window in windows]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return WindowTable(people, np.array(numbers), np.array(times, np.float32), columns)
 
@@ -369,29 +394,5 @@ def _person(track: PersonTrack, recording: Recording, table: WindowTable, kept: 
     )
 
 
-def _tell_nobody(_share: float) -> None:
-    """Takes what nobody asked for."""
-
-
 def _part_of(progress: Progress, number: int, count: int) -> Progress:
     return lambda share: progress((number + share) / count)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = (
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(
-            f"device '{name}' cannot be used here ({str(error).splitlines()[0]}): choose cpu, "
-            "cuda, mps or auto."
-        ) from error
-    return device

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 
 import numpy as np
@@ -188,6 +188,42 @@ def read_windows(
             frames=grey if crops is None else crops.of(plan),
             waveform=waveform if len(waveform) else np.zeros(end - begin, np.float32),
         )
+
+
+def in_batches(
+    windows: Iterator[InputWindow],
+    size: int,
+    *,
+    duration: float,
+    progress: Callable[[float], None],
+) -> Iterator[list[InputWindow]]:
+    """Gathers windows, and tells how far they are read and worked on.
+
+    Args:
+        windows: Windows in order of time.
+        size: Windows of a batch, at least 1.
+        duration: Length of the clip in seconds.
+        progress: Is told what share is done, from 0 to 1, after every window read and every batch
+            worked on: reading and work count half each.
+
+    Yields:
+        1 to `size` windows at a time.
+    """
+    read = done = 0.0
+
+    def reading() -> Iterator[InputWindow]:
+        nonlocal read
+        for window in windows:
+            read = max(read, min(window.end / duration, 1.0))
+            progress((read + done) / 2)
+            yield window
+
+    each = reading()
+    while batch := list(islice(each, size)):
+        yield batch
+        done = read
+        progress(done)
+    progress(1.0)
 
 
 class _Crops:

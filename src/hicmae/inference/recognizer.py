@@ -242,7 +242,7 @@ class EmotionRecognizer(HubModel):
                 read and batch worked on; what it raises stops the passage there.
 
         Returns:
-            The people, and windows with what `preprocess` makes of them; raises what `windows` does.
+            The people, and windows with what `preprocess` makes of them; raises as `windows` does.
         """
         tell = progress or (lambda _share: None)
         people, windows = self.windows(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from jsonargparse import ArgumentError
 
-from hicmae.command_line import Group, Repeated, run
+from hicmae.command_line import FromConfig, Group, Repeated, run
 
 
 @pytest.fixture
@@ -214,3 +214,59 @@ def test_a_group_lists_its_commands(paint, every, called, capsys):
     with pytest.raises(SystemExit):
         run(group, "art", ["paint"])
     assert "usage: hicmae art paint " in capsys.readouterr().out
+
+
+class Picture:
+    """A picture.
+
+    Args:
+        paint: What it is made of.
+        width: In mm.
+    """
+
+    def __init__(self, paint: str, *, width: int = 10) -> None:
+        self.made = (paint, width)
+
+
+class TestWithoutAConfig:
+    """An argument may stand in for the config that makes an object."""
+
+    @pytest.fixture
+    def hang(self, called):
+        def hang(
+            source: str | None = None,
+            *,
+            wall: str,
+            picture: Annotated[Picture | None, FromConfig(alone=Picture)] = None,
+        ) -> None:
+            """Hangs a picture.
+
+            Args:
+                source: Paint.
+                wall: Where.
+                picture: What.
+            """
+            called.append((source, wall, picture and picture.made))
+
+        return hang
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["oil", "--wall=north"], (None, "north", ("oil", 10))),
+            (["oil", "--wall", "north", "--picture.width", "5"], (None, "north", ("oil", 5))),
+            (["--wall=north", "--picture.width=5"], (None, "north", None)),
+        ],
+    )
+    def test_an_argument_alone_is_the_first_of_its_class(self, hang, called, arguments, expected):
+        run(hang, "hang", arguments)
+        assert called == [expected]
+
+    def test_help_with_an_argument_lists_the_options_of_the_class(self, hang, capsys):
+        with pytest.raises(SystemExit):
+            run(hang, "hang", ["oil", "--help"])
+        assert "--picture.width WIDTH" in capsys.readouterr().out
+
+    def test_a_misspelt_option_of_the_class_is_told(self, hang):
+        with pytest.raises(ArgumentError, match=r"did you mean --picture\.width\?"):
+            run(hang, "hang", ["oil", "--wall=north", "--picture.witdh=5"])

@@ -32,8 +32,19 @@ Function = Callable[..., object]
 Repeated = Annotated[list[str] | None, "repeated"]
 """An option with one value, which may be given several times."""
 
-FROM_CONFIG = "section of a run's config"
-"""Marks what a config makes an object of: `Annotated[Class | None, FROM_CONFIG]`."""
+
+@dataclass(frozen=True)
+class FromConfig:
+    """Marks what a config makes an object of: `Annotated[Class | None, FromConfig()]`.
+
+    Attributes:
+        alone: Class of which the command makes an object where no config and no class is named.
+        first: Argument of the command that is then the first one of this class.
+    """
+
+    alone: type | None = None
+    first: str = "source"
+
 
 # What the config of a run may hold beside such a section.
 _OTHER_SECTIONS = (
@@ -95,6 +106,10 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
     parser, options, others = parse(command, name, arguments)
     values = parser.instantiate(options).as_dict()
     for parameter in _parameters(command):
+        mark = _mark(parameter.annotation)
+        if mark is not None and mark.alone and isinstance(given := values[parameter.name], dict):
+            first, values[mark.first] = values[mark.first], None
+            values[parameter.name] = None if first is None else mark.alone(first, **given)
         if _has_fields(parameter.annotation):
             parts = {part.name: values.pop(part.name) for part in fields(parameter.annotation)}
             values[parameter.name] = parameter.annotation(**parts)
@@ -124,28 +139,32 @@ def parse(
     own, others = _split(parameters, arguments)
     if not arguments and any(_is_required(parameter) for parameter in parameters):
         own = ["--help"]
-    reads_config = any(_made(parameter.annotation) for parameter in parameters)
-    parser = function_parser(function, name)
+    reads_config = any(
+        _mark(parameter.annotation) is not None and _alone(parameter, own) is None
+        for parameter in parameters
+    )
+    parser = function_parser(function, name, own)
     try:
         options = parser.parse_args(resolve_arguments(own) if reads_config else own)
     except ArgumentError as error:
-        raise ArgumentError(None, _with_way_out(str(error), function)) from error
+        raise ArgumentError(None, _with_way_out(str(error), function, parser)) from error
     if reads_config:
         for section in ("config", *_OTHER_SECTIONS):
             del options[section]
     return parser, options, others
 
 
-def function_parser(function: Function, name: str) -> ArgumentParser:
+def function_parser(function: Function, name: str, arguments: Sequence[str] = ()) -> ArgumentParser:
     """The parser of a function's options.
 
     Args:
         function: A function whose keyword parameters are all annotated and documented.
         name: How the command is called behind `hicmae`.
+        arguments: What it is to parse, which may be without a config.
     """
     documentation = getdoc(function) or ""
     parser = _parser(name, documentation.partition("\n\nArgs:")[0])
-    _add_all(parser, function)
+    _add_all(parser, function, arguments)
     return parser
 
 
@@ -209,13 +228,16 @@ def _is_required(parameter: Parameter) -> bool:
     return parameter.default is Parameter.empty and parameter.kind is not Parameter.VAR_POSITIONAL
 
 
-def _add_all(parser: Any, function: Function) -> None:
+def _add_all(parser: Any, function: Function, arguments: Sequence[str]) -> None:
     """Adds the options of a function, or of a dataclass."""
     told = _told(function)
     for parameter in _parameters(function):
         if _has_fields(parameter.annotation):
             title = (getdoc(parameter.annotation) or "").partition("\n")[0].rstrip(".")
-            _add_all(parser.add_argument_group(title), parameter.annotation)
+            _add_all(parser.add_argument_group(title), parameter.annotation, arguments)
+        elif (alone := _alone(parameter, arguments)) is not None:
+            first = next(iter(signature(alone).parameters))
+            parser.add_class_arguments(alone, parameter.name, skip={first}, instantiate=False)
         elif parameter.kind is not Parameter.VAR_POSITIONAL:
             _add(parser, parameter, told[parameter.name])
 
@@ -223,9 +245,9 @@ def _add_all(parser: Any, function: Function) -> None:
 def _add(parser: Any, parameter: Parameter, told: str) -> None:
     """Adds what a parameter is on a command line."""
     name, kind = parameter.name, parameter.annotation
-    if (made := _made(kind)) is not None:
+    if _mark(kind) is not None:
         parser.add_argument("--config", action="config", help="Config of a run.")
-        parser.add_subclass_arguments(made, name, required=False)
+        parser.add_subclass_arguments(get_args(get_args(kind)[0])[0], name, required=False)
         for section in _OTHER_SECTIONS:
             parser.add_argument(f"--{section}", type=Any, help=argparse.SUPPRESS)
         return
@@ -263,10 +285,18 @@ def _has_fields(kind: Any) -> bool:
     return is_dataclass(kind)
 
 
-def _made(kind: Any) -> Any:
-    """The class of which a config makes an object; None for what is no such parameter."""
-    optional, *marks = get_args(kind) or [kind]
-    return get_args(optional)[0] if FROM_CONFIG in marks else None
+def _mark(kind: Any) -> FromConfig | None:
+    """How a config makes an object; None for what is no such parameter."""
+    return next((mark for mark in get_args(kind)[1:] if isinstance(mark, FromConfig)), None)
+
+
+def _alone(parameter: Parameter, arguments: Sequence[str]) -> type | None:
+    """The class that is meant where arguments name neither a config nor a class; None elsewhere."""
+    mark, option = _mark(parameter.annotation), f"--{parameter.name}"
+    named = {word.partition("=")[0] for word in arguments}
+    if mark is None or mark.alone is None or named <= {"-h", "--help"}:
+        return None
+    return None if named & {"--config", option, f"{option}.help"} else mark.alone
 
 
 def _split(
@@ -292,13 +322,13 @@ def _split(
     return own, others
 
 
-def _with_way_out(message: str, function: Function) -> str:
+def _with_way_out(message: str, function: Function, parser: ArgumentParser) -> str:
     """Adds what is meant by an option that is missing, or which may be by one that is not there."""
     if missing := re.fullmatch(r"(the following arguments are required: )(.*)", message):
         told = {parameter.name: told for parameter, told in _options(function)}
         names = (f"{name} ({told[name].rstrip('.')})" for name in missing[2].split(", "))
         return missing[1] + ", ".join(names)
-    unknown = re.match(r"unrecognized arguments: (--\w+)", message)
-    options = [f"--{parameter.name}" for parameter, _ in _options(function)]
+    unknown = re.match(r"unrecognized arguments: (--[\w.]+)", message)
+    options = [f"--{name}" for name in parser.get_defaults().keys()]  # noqa: SIM118 (no mapping)
     close = get_close_matches(unknown[1], options, n=1) if unknown else []
     return f"{message}; did you mean {close[0]}?" if close else message

@@ -191,9 +191,9 @@ class TestCheck:
         assert tell("data", "check", table, "--output=check", "--dry_run=true") == 0
         assert not (tmp_path / "check").exists()
 
-    def test_a_folder_is_sent_on(self, media, capsys):
-        assert tell("data", "check", media, "--output=check") == 2
-        assert "hicmae data manifest" in capsys.readouterr().err
+    def test_a_folder_has_no_other_root(self, media, capsys):
+        assert tell("data", "check", media, "--data.root=.", "--output=check") == 2
+        assert "is a folder, which holds its own files" in capsys.readouterr().err
 
 
 class TestAudio:

@@ -31,7 +31,8 @@ class FaceOptions:
         min_score: Faces of which the detector is less sure than this are left out.
         crf: Quality of the H.264 videos, 0 (no loss) to 51.
         quality: Quality of the JPEG images, 1 to 100.
-        folder_fps: Frames per second of clips that are folders of images.
+        folder_fps: Frames per second of clips that are folders of images; null is that of the
+            data, or 25.
 
     Raises:
         ConfigError: An option is out of its range.
@@ -50,7 +51,7 @@ class FaceOptions:
     min_score: float = 0.85
     crf: int = 18
     quality: int = 95
-    folder_fps: float = 25.0
+    folder_fps: float | None = None
 
     def __post_init__(self) -> None:
         limits: dict[str, tuple[float, float]] = {
@@ -67,7 +68,7 @@ class FaceOptions:
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)
-            if not least <= value <= most:
+            if value is not None and not least <= value <= most:
                 raise ConfigError(f"{name} is {value}; give a number from {least:g} to {most:g}.")
         if self.size % 2:
             raise ConfigError(f"size is {self.size}, but H.264 needs an even number of pixels.")

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from hicmae.command_line import FROM_CONFIG, Group
+from hicmae.command_line import FromConfig, Group
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
 from hicmae.data.folder import list_folder
-from hicmae.data.manifest import Clip, clips_of, read_manifest, save_manifest
+from hicmae.data.manifest import Clip, clips_of, save_manifest
 from hicmae.errors import ConfigError
 from hicmae.faces import FaceOptions, build_detector
 from hicmae.ledger import (
@@ -41,11 +41,13 @@ from hicmae.preparation.report import compose_report, count_clips
 
 DESCRIPTION = """\
 Makes a corpus ready. Each command reads the corpus of a config, or SOURCE: a table of clips (CSV or
-Parquet) or a folder of media files.
+Parquet) or a folder of media files, with options such as --data.root, the folder of its files
+(`hicmae data check clips.csv --help` lists them).
 
   hicmae data manifest --config finetune/ravdess.yaml --data.root RAVDESS --output ravdess.csv
   hicmae data check    --config finetune/ravdess.yaml --data.root RAVDESS --output checks/ravdess
   hicmae data faces    --config finetune/ravdess.yaml --data.root RAVDESS --output faces/ravdess
+  hicmae data faces    clips.csv --data.root VIDEOS --output faces/mine
   hicmae data audio    VIDEOS --output SOUNDS
   hicmae data pack     --config finetune/ravdess.yaml --data.root RAVDESS --output packs/ravdess
 
@@ -56,7 +58,7 @@ makes a run, or a further command, use a table in place of the corpus' folder.
 _CLIPS_IN_CSV = 100_000
 
 
-Data = Annotated[AudioVisualDataModule | None, FROM_CONFIG]
+Data = Annotated[AudioVisualDataModule | None, FromConfig(alone=ManifestDataModule)]
 _LIMITS, _FACES, _PACK, _PLAN = CheckOptions(), FaceOptions(), PackOptions(), Plan()
 
 
@@ -80,17 +82,18 @@ def manifest(
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
-    origin, table = _table(source, data)
+    data = _data(source, data)
+    table = data.table
     path = Path(output).expanduser()
     console = Console()
-    published = data.expected.clips if data is not None else None
+    published = data.expected.clips
     subjects = table["subject"].dropna().nunique()
     folds = ", ".join(
         f"{fold} ({n})" for fold, n in table["fold"].value_counts().sort_index().items()
     )
     parts = ", ".join(f"{name} {n}" for name, n in table["split"].value_counts().items())
     console.print(
-        f"{origin}: {len(table)} clips"
+        f"{data.source}: {len(table)} clips"
         + (f" (published: {published})" if published else "")
         + (f"; {subjects} subjects" if subjects else "")
         + (f"; folds (test clips): {folds}" if folds else "")
@@ -186,9 +189,12 @@ def faces(
         HicmaeError: A mistake that the user can mend.
     """
     build_detector(crop.detector, crop.min_face)  # here, a detector that is not there stops all
+    data = _data(source, data)
+    crop = replace(crop, folder_fps=crop.folder_fps or data.clip_options.folder_fps)
     folder = Path(output).expanduser()
     work = partial(crop_face, output=folder, options=crop)
-    return _convert(_table(source, data), folder, work, "faces", settings=vars(crop), plan=plan)
+    clips_from = data.source, data.table
+    return _convert(clips_from, folder, work, "faces", settings=vars(crop), plan=plan)
 
 
 def audio(
@@ -212,11 +218,13 @@ def audio(
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
+    data = _data(source, data)
+    table = data.table
+    if isinstance(data, ManifestDataModule) and data.manifest.is_dir():
+        table = list_folder(data.manifest, sounds_alone=True)
     folder = Path(output).expanduser()
     work = partial(extract_audio, output=folder)
-    return _convert(
-        _table(source, data, sounds_alone=True), folder, work, "audio", settings={}, plan=plan
-    )
+    return _convert((data.source, table), folder, work, "audio", settings={}, plan=plan)
 
 
 def pack(
@@ -242,17 +250,14 @@ def pack(
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
-    origin, table = _table(source, data)
+    data = _data(source, data)
     folder = Path(output).expanduser()
-    if data is not None:
-        read = data.clip_options
-        how = replace(
-            how,
-            region=how.region or read.region,
-            folder_fps=how.folder_fps or read.folder_fps,
-        )
-    clips = clips_of(table)
-    rows = pack_clips(table, folder, how, plan, source=origin)
+    read = data.clip_options
+    how = replace(
+        how, region=how.region or read.region, folder_fps=how.folder_fps or read.folder_fps
+    )
+    clips = clips_of(data.table)
+    rows = pack_clips(data.table, folder, how, plan, source=data.source)
     if plan.dry_run or not all_there(clips, rows):
         return True
     if not plan.is_whole:
@@ -330,38 +335,14 @@ def _is_good(row: Row) -> bool:
 
 
 def _data(source: str | Path | None, data: AudioVisualDataModule | None) -> AudioVisualDataModule:
-    """The data module of the config, or of a table."""
-    _one_source(source, data)
-    if data is not None:
-        return data
-    if Path(str(source)).expanduser().is_dir():
-        raise ConfigError(
-            f"{source} is a folder: write its table with `hicmae data manifest "
-            f"{source} --output clips.csv` and give that."
-        )
-    return ManifestDataModule(str(source))
-
-
-def _table(
-    source: str | Path | None, data: AudioVisualDataModule | None, *, sounds_alone: bool = False
-) -> tuple[str, pd.DataFrame]:
-    """What the clips come from, and the clips."""
-    _one_source(source, data)
-    if data is not None:
-        return data.source, data.table
-    path = Path(str(source)).expanduser()
-    if path.is_dir():
-        return f"Folder {path}", list_folder(path, sounds_alone=sounds_alone)
-    return f"Manifest {path}", read_manifest(path)
-
-
-def _one_source(source: str | Path | None, data: AudioVisualDataModule | None) -> None:
+    """The data module of the config, or of a table or folder."""
     if source is not None and data is not None:
         raise ConfigError(f"Both {source} and the data of a config are given; give one of them.")
     if source is None and data is None:
         raise ConfigError("Nothing to read: give --config and --data.root, or a table of clips.")
     # The tables that these commands print say it.
     warnings.filterwarnings("ignore", message=r".*where the published protocol has")
+    return ManifestDataModule(str(source)) if data is None else data
 
 
 data = Group(

@@ -55,7 +55,7 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
     folder, suffix = ("clips", ".mp4") if options.write == "video" else ("frames", "")
     target = output_path(output / folder, clip.id, suffix)
     with VideoReader(
-        clip.video, start=clip.start, end=clip.end, folder_fps=options.folder_fps
+        clip.video, start=clip.start, end=clip.end, folder_fps=options.folder_fps or 25.0
     ) as reader:
         if options.trim and (shown := shown_part(reader)) is not None:
             rest = crop_face(

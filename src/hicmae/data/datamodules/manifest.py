@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from hicmae.data.datamodules.base import AudioVisualDataModule
+from hicmae.data.folder import list_folder
 from hicmae.data.manifest import label_columns, read_manifest
 from hicmae.data.table_files import as_text
 from hicmae.errors import ConfigError, DataError
@@ -12,15 +13,16 @@ from hicmae.media.mirrors import path_here
 
 
 class ManifestDataModule(AudioVisualDataModule):
-    """Clips listed in a CSV file, with or without labels.
+    """Clips listed in a table, with or without labels, or the clips of a folder.
 
     Columns: `video` (or `path`), then, as wanted, `id`, `audio`, `start`, `end` (seconds),
     `subject`, `fold`, `split` (train, val or test), and any label columns.
 
     Args:
         manifest: CSV or Parquet file, or the address of a pack's in object storage
-            (s3://bucket/pack/manifest.parquet), whose shards are fetched as they are needed.
-        root: Folder against which relative paths in it resolve; null is that of the file.
+            (s3://bucket/pack/manifest.parquet), whose shards are fetched as they are needed; or a
+            folder, whose videos are clips without labels.
+        root: Folder against which relative paths in a table resolve; null is that of the file.
         mirror: Folder that keeps what is fetched from object storage; null is ~/.cache/hicmae.
         label: Column of class names, for classification.
         targets: Columns of numbers, for regression. Without `label` and `targets` the clips are
@@ -50,6 +52,11 @@ class ManifestDataModule(AudioVisualDataModule):
             raise ConfigError("data.classes orders the classes of data.label; give both.")
         if classes and len(set(classes)) < len(classes):
             raise ConfigError(f"data.classes names a class twice: {', '.join(map(str, classes))}.")
+        if root is not None and path.is_dir():
+            raise ConfigError(
+                f"data.root is {root}, but {path} is a folder, which holds its own files: leave "
+                "data.root out."
+            )
         self.manifest = path
         self.label = label
         self.targets = targets
@@ -57,8 +64,11 @@ class ManifestDataModule(AudioVisualDataModule):
 
     @property
     def source(self) -> str:
-        """The path of the table."""
-        return f"Manifest {self.manifest}"
+        """The path of the table or folder."""
+        if self.manifest.is_dir():
+            return f"Folder {self.manifest}"
+        elsewhere = "" if self.root == self.manifest.parent else f" (files in {self.root})"
+        return f"Manifest {self.manifest}{elsewhere}"
 
     @property
     def class_names(self) -> list[str] | None:
@@ -99,10 +109,13 @@ class ManifestDataModule(AudioVisualDataModule):
         super().setup(stage)
 
     def build_table(self) -> pd.DataFrame:
-        """Reads the CSV file; a column that an option names must be there."""
-        if not self.root.is_dir():
+        """Reads the table or lists the folder; a column that an option names must be there."""
+        if self.manifest.is_file() and not self.root.is_dir():
             raise DataError(f"{self.source}: data.root {self.root} does not exist.")
-        table = read_manifest(self.manifest, self.root)
+        if self.manifest.is_dir():
+            table = list_folder(self.manifest)
+        else:
+            table = read_manifest(self.manifest, self.root)
         columns = label_columns(table)
         for name in [self.label] if self.label else self.targets or []:
             if name not in columns:

@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_FOLDER ?= demo-run
-# Tests compute on one thread each; files are shared out among so many processes.
+# Tests compute on one thread each; so many processes share them out, neighbours together.
 TEST_WORKERS ?= 2
 # What the quick selection looks at: all but whole programs and large models.
 QUICK = tests/data tests/evaluation tests/faces tests/ledger tests/media tests/models \
@@ -37,10 +37,10 @@ demo: setup
 	$(BIN)/hicmae demo --folder $(DEMO_FOLDER)
 
 test: setup
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term
 
 test-quick: setup
-	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not slow" $(QUICK)
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m "not slow" $(QUICK)
 
 # An environment of its own. Versions are chosen by uv and installed by pip.
 test-lowest: setup
@@ -50,7 +50,7 @@ test-lowest: setup
 	  --output-file .venv-lowest/versions.txt pyproject.toml
 	.venv-lowest/bin/python -m pip install --quiet --requirement .venv-lowest/versions.txt
 	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
-	.venv-lowest/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not slow" $(QUICK)
+	.venv-lowest/bin/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m "not slow" $(QUICK)
 
 check: setup
 	$(BIN)/ruff format --check .

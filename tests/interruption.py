@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import pytest
 import wandb
 from lightning.pytorch import Callback
 
 from hicmae.cli import main
 
 Moment = Literal["train_batch_start", "train_batch_end", "validation_batch_end"]
+
+# Seconds that a run of these may take; the longest takes a tenth of it.
+LONGEST = 200
 
 # Its processes begin with everything imported, which takes longer than a run.
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -90,5 +94,9 @@ def in_a_process(
     settings = {"COLUMNS": "200", "WANDB_MODE": "offline"} | (environment or {})
     process = _CONTEXT.Process(target=_run, args=(arguments, folder, settings, file_size))
     process.start()
-    process.join()
+    process.join(LONGEST)
+    if process.is_alive():
+        process.kill()
+        process.join(LONGEST)
+        pytest.fail(f"hicmae {arguments[0]} had not ended after {LONGEST} s")
     return process.exitcode, (folder / "output.txt").read_text()

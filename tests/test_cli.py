@@ -506,7 +506,7 @@ class TestHelp:
             f"main({command.split()} + ['--help'])"
         )
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=250
         )
         assert f"usage: hicmae {command}" in done.stdout
         assert done.stdout.endswith("[]\n")

@@ -39,6 +39,7 @@ def demo_dir(tmp_path_factory):
         capture_output=True,
         text=True,
         check=False,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     return folder

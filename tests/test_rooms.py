@@ -24,7 +24,11 @@ def test_rooms_know_only_those_below_them():
     command = "from importlinter.cli import lint_imports_command as lint; lint()"
     options = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
-        [sys.executable, "-c", command, *options], capture_output=True, text=True, check=False
+        [sys.executable, "-c", command, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
     )
     assert done.returncode == 0, done.stdout
 

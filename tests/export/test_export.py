@@ -205,6 +205,7 @@ def run_example(file: Path, clip: Path) -> dict[str, float]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     lines = (line.split(": ") for line in done.stdout.splitlines())

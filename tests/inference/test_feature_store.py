@@ -166,8 +166,10 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path, clips, suffix):
         target=_killed_while_adding, args=(stopped, clips)
     )
     process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    process.join(timeout=120)
+    ended = process.exitcode
+    process.kill()  # one that hangs would be waited for at the end of all tests
+    assert ended == -signal.SIGKILL
     assert not stopped.exists()
     store = FeatureStore(stopped, SETTINGS, layers=True)
     log = ResultLog(store.folder, "embed", store.settings)

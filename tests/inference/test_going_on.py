@@ -92,7 +92,9 @@ def kill_at_clip(number, command, *arguments):
         main(["{command}", *sys.argv[1:], "--faces=none", "--device=cpu"])
         """
     )
-    running = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=False)
+    running = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], check=False, timeout=250
+    )
     assert running.returncode == -signal.SIGKILL
 
 

@@ -116,7 +116,7 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
     yield server
     server.shutdown()
-    thread.join()
+    thread.join(timeout=60)
     server.server_close()
 
 

@@ -314,7 +314,9 @@ def test_the_class_is_at_the_top_and_costs_nothing_until_used():
     with pytest.raises(AttributeError, match="Nothing"):
         _ = hicmae.Nothing
     code = "import sys, hicmae; print('torch' in sys.modules, hicmae.__version__)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=250
+    )
     assert told.stdout.split() == ["False", hicmae.__version__]
 
 

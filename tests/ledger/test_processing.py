@@ -170,7 +170,7 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, jobs):
     while time.monotonic() < patience and not (log.is_file() and log.read_text().count("\n") > 2):
         time.sleep(0.02)
     running.send_signal(signal.SIGKILL)
-    running.wait()
+    running.wait(timeout=60)
     before = ResultLog(tmp_path, "task", {}).rows()
     assert 2 < len(before) < 10
     workers = {row["process"] for row in before.values()}

@@ -95,7 +95,7 @@ def storage(packed):
     yield f"http://127.0.0.1:{server.server_port}/pack", requests
     server.shutdown()
     server.server_close()
-    thread.join()
+    thread.join(timeout=60)
 
 
 SMALL = {

@@ -421,7 +421,7 @@ def test_a_killed_run_goes_on(tmp_path):
         assert running.poll() is None
         time.sleep(0.02)
     os.kill(running.pid, signal.SIGKILL)
-    running.wait()
+    running.wait(timeout=60)
     assert not list((tmp_path / "cut").glob("*.tar"))
     before = len(log.read_text().splitlines())
     pack(clips, tmp_path / "cut", SMALL, ONE_PROCESS)

@@ -78,7 +78,7 @@ def command(*arguments, timeout):
         said, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        said, _ = process.communicate()
+        said, _ = process.communicate(timeout=20)
         pytest.fail(f"not done after {timeout} s:\n{said[-3000:]}")
     assert process.returncode == 0, said[-3000:]
     return said

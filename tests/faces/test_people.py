@@ -19,7 +19,10 @@ from hicmae.inference.windows import read_windows
 from hicmae.media.recording import FileRecording
 from hicmae.preparation.face_crops import crop_face
 
-OPTIONS = FaceOptions(detector="coloured_faces.Colours", margin=0.0, size=64, detect_side=400)
+EVERY = {"detect_every": 3, "whole_every": 2}  # as recognition looks for faces
+OPTIONS = FaceOptions(
+    detector="coloured_faces.Colours", margin=0.0, size=64, detect_side=400, **EVERY
+)
 
 
 def tracks(detections, step=1, **options):
@@ -118,7 +121,7 @@ class TestPeople:
             find_people(film([{}] * 10), OPTIONS, most=4)
 
     def test_pictures_are_reduced_for_the_detector_alone(self):
-        small = FaceOptions(detector=OPTIONS.detector, margin=0.0, size=64, detect_side=80)
+        small = FaceOptions(detector=OPTIONS.detector, margin=0.0, size=64, detect_side=80, **EVERY)
         recording = film(PLACES)
         (red, _) = find_people(recording, small, most=4)
         _, boxes = box_track(red, recording, 1.0)

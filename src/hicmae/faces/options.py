@@ -25,7 +25,11 @@ class FaceOptions:
         trim: Whether black and frozen frames at both ends of a clip are left out, with their sound.
         smooth: Standard deviation in seconds of the Gaussian that steadies the crop; 0 for none.
         detector: "mtcnn" or the path of a class, as package.module.Class.
-        detect_every: The face is looked for in every n-th frame, and in the last.
+        detect_every: The face is looked for in every n-th frame, and in the last; between them its
+            landmarks are interpolated.
+        whole_every: Of those frames every n-th is searched as a whole; in the others a face is
+            looked for where it was, and elsewhere only if it is not there. 1 searches all of them
+            as a whole.
         detect_side: The longer side in pixels to which pictures are reduced to look for faces.
         min_face: Side of the smallest face looked for, as a share of the picture's shorter side.
         min_score: Faces of which the detector is less sure than this are left out.
@@ -45,7 +49,8 @@ class FaceOptions:
     trim: bool = False
     smooth: float = 0.1
     detector: str = "mtcnn"
-    detect_every: int = 3
+    detect_every: int = 6
+    whole_every: int = 8
     detect_side: int = 640
     min_face: float = 0.08
     min_score: float = 0.85
@@ -59,6 +64,7 @@ class FaceOptions:
             "margin": (-0.4, 5),
             "smooth": (0, 60),
             "detect_every": (1, 10**6),
+            "whole_every": (1, 10**6),
             "detect_side": (64, 10**5),
             "min_face": (0.001, 1),
             "min_score": (0, 1),

@@ -19,7 +19,9 @@ from hicmae.faces.detection import Array, Face
 FacePolicy = Literal["largest", "central", "left", "right"]
 """Whose face: the largest, the nearest to the middle, or the largest in one half of the picture."""
 
-_SAME_OVERLAP = 0.3  # intersection over union of one face at two looks that follow each other
+SAME_OVERLAP = 0.3
+"""Intersection over union of one face at two looks that follow each other is above this."""
+
 _SAME_SIZE = 1.5  # how much the side of a face may change where it is lost and found again
 _QUICK = 2  # looks within which a face that begins takes over from one that ends
 _SHORTEST = 3  # looks; what is seen less often is a chance find and takes over from nobody
@@ -229,9 +231,9 @@ def _link(detections: Sequence[Sequence[Face]]) -> list[_Chain]:
     for look, faces in enumerate(detections):
         if not faces:
             continue
-        overlaps = _overlaps(ends[:, : len(chains)], np.array([face.box for face in faces]).T)
-        places = np.argwhere(overlaps > _SAME_OVERLAP)
-        best_first = np.argsort(-overlaps[tuple(places.T)], kind="stable")
+        shares = overlaps(ends[:, : len(chains)], np.array([face.box for face in faces]).T)
+        places = np.argwhere(shares > SAME_OVERLAP)
+        best_first = np.argsort(-shares[tuple(places.T)], kind="stable")
         linked: set[Face] = set()
         for number, place in places[best_first].tolist():
             chain, face = chains[number], faces[place]
@@ -247,7 +249,7 @@ def _link(detections: Sequence[Sequence[Face]]) -> list[_Chain]:
     return chains
 
 
-def _overlaps(ones: Array, others: Array) -> Array:
+def overlaps(ones: Array, others: Array) -> Array:
     """Intersection over union (N, M) of boxes whose corners are the columns (4, N) and (4, M)."""
     left, top, right, bottom = ones[:, :, None]
     shared = _area(

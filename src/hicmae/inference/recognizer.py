@@ -102,7 +102,8 @@ class EmotionRecognizer(HubModel):
         self.batch_size = batch_size
         self.hop = hop
         self.most_people = most_people
-        self.face_options = FaceOptions(detector=detector)
+        # People who come and go matter here more than the time that looking for them takes.
+        self.face_options = FaceOptions(detector=detector, detect_every=3, whole_every=2)
         shape = description.architecture
         self.preprocessor = BatchPreprocessor(
             image_size=shape.image_size,

@@ -409,7 +409,7 @@ def test_command_line(write_table, tmp_path, monkeypatch, capsys):
     ]
     cli = LightningCLI(Recorder, AudioVisualDataModule, subclass_mode_data=True, args=arguments)
     assert isinstance(cli.datamodule, ManifestDataModule)
-    assert cli.datamodule.preprocessor.augmentation.flip.probability == 0.5
+    assert cli.datamodule.preprocessor.augmentation.flip == 0.5
     (path,) = tmp_path.glob("**/*.ckpt")
     saved = torch.load(path, weights_only=True)["datamodule_hyper_parameters"]
     assert saved["label"] == "emotion"

@@ -11,11 +11,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 from torchvision.transforms import v2
 
 from hicmae.data.batches import Batch
+from hicmae.data.cropping import (
+    Crops,
+    MultiScaleCrop,
+    RandomResizedCrop,
+    Resizing,
+    check_resizing,
+    cut,
+    draw_mirrored,
+)
 from hicmae.data.mixing import Mixing
 from hicmae.errors import ConfigError
 
@@ -93,79 +101,26 @@ class SpectrogramMasking(nn.Module):
         return masked.mT
 
 
-class MultiScaleCrop(nn.Module):
-    """Cuts a rectangle from a corner or the centre and resizes it to a square.
-
-    Height and width are scales of the frame's side, drawn among the pairs whose places in the list
-    of scales differ by at most `max_distortion` (method: pre-training recipe).
-
-    Args:
-        scales: Sides of the rectangle as parts of the frame's side, largest first, in (0, 1].
-        max_distortion: How many places height and width may lie apart.
-    """
-
-    def __init__(
-        self, scales: Sequence[float] = (1.0, 0.875, 0.75, 0.66), max_distortion: int = 1
-    ) -> None:
-        super().__init__()
-        if not scales or not all(0 < scale <= 1 for scale in scales):
-            raise ConfigError(f"scales is {list(scales)}; give parts of the side in (0, 1].")
-        self.shapes = [
-            (tall, wide)
-            for i, tall in enumerate(scales)
-            for j, wide in enumerate(scales)
-            if abs(i - j) <= max_distortion
-        ]
-
-    def forward(self, clips: Tensor, size: int) -> Tensor:
-        """(N, T, 3, H, W), uint8 or float, to float (N, T, 3, size, size) of the same range."""
-        height, width = clips.shape[-2:]
-        cropped = clips.new_empty((*clips.shape[:3], size, size), dtype=torch.float32)
-        shapes = torch.randint(len(self.shapes), (len(clips),)).tolist()
-        corners = torch.randint(5, (len(clips),)).tolist()
-        for clip, shape, corner, out in zip(clips, shapes, corners, cropped, strict=True):
-            tall, wide = (
-                int(side * scale)
-                for side, scale in zip((height, width), self.shapes[shape], strict=True)
-            )
-            # The centre, then the corners.
-            top, left = [
-                ((height - tall) // 2, (width - wide) // 2),
-                (0, 0),
-                (0, width - wide),
-                (height - tall, 0),
-                (height - tall, width - wide),
-            ][corner]
-            out.copy_(resize(clip[..., top : top + tall, left : left + wide].float(), size))
-        return cropped
-
-
-class HorizontalFlip(nn.Module):
-    """Mirrors a clip with a probability."""
-
-    def __init__(self, probability: float = 0.5) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """(N, T, 3, H, W) to the same shape."""
-        flipped = (torch.rand(len(clips)) < self.probability).to(clips.device)
-        return torch.where(flipped[:, None, None, None, None], clips.flip(-1), clips)
-
-
-def resize(frames: Tensor, size: int) -> Tensor:
-    """Resizes float pictures (T, 3, H, W) to (T, 3, size, size), bilinear and anti-aliased."""
-    if frames.shape[-2:] == (size, size):
-        return frames
-    return interpolate(frames, (size, size), mode="bilinear", antialias=True)
-
-
 class Augmentation(nn.Module, ABC):
     """What a batch of training clips goes through on its way to the model.
 
     The steps see the clips at successive moments; a subclass overrides those it needs, and crops to
     the size asked for.
     """
+
+    def crops(self, count: int, height: int, width: int) -> Crops | None:
+        """What is kept of clips, where nothing else becomes of their frames before normalisation.
+
+        Args:
+            count: Clips N.
+            height: Of their frames, in pixels.
+            width: Of their frames, in pixels.
+
+        Returns:
+            The parts, drawn anew; None leaves frames to `frames`.
+        """
+        del count, height, width
+        return None
 
     @abstractmethod
     def frames(self, frames: Tensor, size: int) -> Tensor:
@@ -176,7 +131,7 @@ class Augmentation(nn.Module, ABC):
             size: Side S of the model's input.
 
         Returns:
-            float (N, T, 3, S, S), 0 to 1.
+            (N, T, 3, S, S): float from 0 to 1, or uint8 from 0 to 255.
         """
 
     def normalised(self, frames: Tensor) -> Tensor:
@@ -206,6 +161,8 @@ class PretrainingAugmentation(Augmentation):
         flip: Probability of mirroring a clip; the published recipe does not.
         gain: Smallest waveform gain; None leaves the waveform alone.
         gain_concentration: Both parameters of the Beta distribution that is added to `gain`.
+        resizing: In what crops are resized: "bytes" is several times as fast on a processor and may
+            differ by 1 of 255 from "floats"; "auto" is bytes on a processor and floats elsewhere.
     """
 
     def __init__(
@@ -215,15 +172,24 @@ class PretrainingAugmentation(Augmentation):
         flip: float = 0.0,
         gain: float | None = 0.5,
         gain_concentration: float = 10.0,
+        *,
+        resizing: Resizing = "auto",
     ) -> None:
         super().__init__()
         self.crop = MultiScaleCrop(scales, max_distortion)
-        self.flip = HorizontalFlip(flip) if flip else nn.Identity()
+        self.flip = flip
+        self.resizing = check_resizing(resizing)
         self.gain = nn.Identity() if gain is None else WaveformGain(gain, gain_concentration)
+
+    def crops(self, count: int, height: int, width: int) -> Crops:
+        """Corners and centres, perhaps mirrored; see `Augmentation.crops`."""
+        boxes = self.crop.draw(count, height, width)
+        return Crops(boxes, draw_mirrored(count, self.flip), self.resizing)
 
     def frames(self, frames: Tensor, size: int) -> Tensor:
         """Cropped, resized and perhaps mirrored; see `Augmentation.frames`."""
-        return self.flip(self.crop(frames, size).div_(255))
+        crops = self.crops(len(frames), *frames.shape[-2:])
+        return cut(frames.movedim(2, -1), None, crops, size)
 
     def waveform(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Louder or softer; see `Augmentation.waveform`."""
@@ -262,6 +228,8 @@ class FinetuningAugmentation(Augmentation):
         mix_probability: Probability of a batch to be mixed.
         mix_switch: Probability of cutmix where both are on.
         mix: Whether "both" modalities are mixed or the "video" alone; see `Mixing`.
+        resizing: In what crops are resized: "bytes" is several times as fast on a processor and may
+            differ by 1 of 255 from "floats"; "auto" is bytes on a processor and floats elsewhere.
     """
 
     def __init__(
@@ -287,6 +255,7 @@ class FinetuningAugmentation(Augmentation):
         mix_probability: float = 1.0,
         mix_switch: float = 0.5,
         mix: Literal["both", "video"] = "both",
+        resizing: Resizing = "auto",
     ) -> None:
         super().__init__()
         self.rand_augment: nn.Module | None = None
@@ -300,9 +269,9 @@ class FinetuningAugmentation(Augmentation):
                 layers=rand_augment_layers,
                 probability=rand_augment_probability,
             )
-        self.crop_scale = crop_scale
-        self.crop_ratio = crop_ratio
-        self.flip = HorizontalFlip(flip) if flip else nn.Identity()
+        self.crop = None if crop_scale is None else RandomResizedCrop(crop_scale, crop_ratio)
+        self.flip = flip
+        self.resizing = check_resizing(resizing)
         self.erase = v2.RandomErasing(
             p=erasing, value="random" if erasing_value == "pixel" else 0, inplace=True
         )
@@ -322,19 +291,24 @@ class FinetuningAugmentation(Augmentation):
             else nn.Identity()
         )
 
+    def crops(self, count: int, height: int, width: int) -> Crops | None:
+        """None with RandAugment; see `Augmentation.crops`."""
+        return None if self.rand_augment else self._crops(count, height, width)
+
     def frames(self, frames: Tensor, size: int) -> Tensor:
         """Recoloured, moved, cropped, resized, perhaps mirrored; see `Augmentation.frames`."""
-        crop = (
-            None
-            if self.crop_scale is None
-            else v2.RandomResizedCrop(size, self.crop_scale, self.crop_ratio, antialias=True)
-        )
-        clips = frames.new_empty((*frames.shape[:3], size, size), dtype=torch.float32)
-        for clip, out in zip(frames, clips, strict=True):
-            changed = clip if self.rand_augment is None else self.rand_augment(clip)
-            picture = changed.float().div_(255)
-            out.copy_(resize(picture, size) if crop is None else crop(picture))
-        return self.flip(clips)
+        changed = frames
+        if self.rand_augment:
+            changed = frames.clone()
+            for clip, out in zip(frames, changed, strict=True):
+                out.copy_(self.rand_augment(clip))
+        crops = self._crops(len(frames), *frames.shape[-2:])
+        return cut(changed.movedim(2, -1), None, crops, size)
+
+    def _crops(self, count: int, height: int, width: int) -> Crops:
+        whole = [(0, 0, height, width)] * count
+        boxes = self.crop.draw(count, height, width) if self.crop else whole
+        return Crops(boxes, draw_mirrored(count, self.flip), self.resizing)
 
     def normalised(self, frames: Tensor) -> Tensor:
         """Perhaps with a rectangle erased; see `Augmentation.normalised`."""

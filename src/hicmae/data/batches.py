@@ -1,4 +1,4 @@
-"""What travels from clips to a task: an item, a collated batch, a preprocessed batch."""
+"""What travels from clips to a task: an item, and batches from collated to preprocessed."""
 
 from typing import Any, NamedTuple, TypedDict
 
@@ -82,6 +82,28 @@ class RawBatch(TypedDict, total=False):
     rgb_matrix: Tensor
     waveform: Tensor
     waveform_length: Tensor
+    target: Tensor
+    group: list[str | None]
+
+
+class PreparedBatch(TypedDict, total=False):
+    """Clips halfway between `RawBatch` and `Batch`; see there for what is not said here.
+
+    Attributes:
+        id: Names of the B clips.
+        index: Their places.
+        skipped: Clips that were not read.
+        pictures: What is kept of each frame, (B, V, T, 3, S, S): uint8, or float from 0 to 1.
+        audio: Normalised (B, V, 1, F, M).
+        target: As in `RawBatch`.
+        group: What each clip is judged with.
+    """
+
+    id: list[str]
+    index: Tensor
+    skipped: list[tuple[str, str]]
+    pictures: Tensor
+    audio: Tensor
     target: Tensor
     group: list[str | None]
 

@@ -109,6 +109,8 @@ class FilterBank(nn.Module):
             self.window_length, periodic=False, dtype=frames.dtype, device=frames.device
         )
         frames = (frames - _PREEMPHASIS * previous) * window
-        power = torch.fft.rfft(frames, self.fft_length).abs().pow(2)  # (B, T, F)
+        spectra = torch.fft.rfft(frames, self.fft_length)  # (B, T, F)
+        # The magnitude would take a root that its square takes back.
+        power = spectra.real.square() + spectra.imag.square()
         energies = power @ self.mel_banks.to(power.dtype).T
         return energies.clamp(min=torch.finfo(torch.float32).eps).log()

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from hicmae.data.augmentation import Augmentation, resize
-from hicmae.data.batches import Batch, RawBatch
+from hicmae.data.augmentation import Augmentation
+from hicmae.data.batches import Batch, PreparedBatch, RawBatch
+from hicmae.data.cropping import cut, resize
 from hicmae.data.filter_bank import FilterBank
 from hicmae.errors import ConfigError
 from hicmae.media.colour import rgb_from_planes
@@ -18,6 +19,10 @@ _RAW = ("frames", "rgb_matrix", "waveform", "waveform_length")
 
 class BatchPreprocessor(nn.Module):
     """Resizes and normalises frames and turns waveforms into spectrograms.
+
+    It does so in two halves, so that processes that read clips can do the first: `prepare` keeps
+    pictures as bytes where it can, and `finish` makes of them the four times as many that a model
+    reads.
 
     Args:
         image_size: Side S of the model's frames.
@@ -46,8 +51,8 @@ class BatchPreprocessor(nn.Module):
         self.augmentation = augmentation
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1, 1), persistent=False)
 
     def forward(self, batch: RawBatch, *, augment: bool = False) -> Batch:
         """Adds `video` and `audio` to a batch and takes the raw clips out.
@@ -66,38 +71,80 @@ class BatchPreprocessor(nn.Module):
             (B, V, 1, F, M) in their place. Where the augmentation mixes clips, `target` is a
             `MixedTarget`.
         """
+        return self.finish(self.prepare(batch, augment=augment), augment=augment)
+
+    def prepare(self, batch: RawBatch, *, augment: bool = False) -> PreparedBatch:
+        """The first half of `forward`: cut pictures, and spectrograms."""
         frames, waveform = batch["frames"], batch["waveform"]
         size = frames.shape[:2]
         augmentation = self.augmentation if augment else None
-        clips = frames.flatten(0, 1)
-        if "rgb_matrix" in batch:
-            matrices = batch["rgb_matrix"].repeat_interleave(size[1], 0)
-            clips = rgb_from_planes(clips, matrices)
-        else:
-            clips = channels_first(clips)
-        video = self._video(clips, augmentation).unflatten(0, size)
+        matrices = batch.get("rgb_matrix")
+        if matrices is not None:
+            matrices = matrices.float().repeat_interleave(size[1], 0)
+        pictures = self._pictures(frames.flatten(0, 1), matrices, augmentation)
         lengths = batch["waveform_length"].flatten()
-        audio = self._audio(waveform.flatten(0, 1), lengths, augmentation).unflatten(0, size)
+        audio = self._audio(waveform.flatten(0, 1), lengths, augmentation).to(waveform.dtype)
         rest = {name: value for name, value in batch.items() if name not in _RAW}
-        ready = cast("Batch", {**rest, "video": video, "audio": audio})
+        halfway = {"pictures": pictures.unflatten(0, size), "audio": audio.unflatten(0, size)}
+        return cast("PreparedBatch", {**rest, **halfway})
+
+    def finish(self, batch: PreparedBatch, *, augment: bool = False) -> Batch:
+        """The second half of `forward`: normalised floats, erased and mixed."""
+        pictures, audio = batch["pictures"], batch["audio"]
+        kind = audio.dtype
+        size = pictures.shape[:2]
+        augmentation = self.augmentation if augment else None
+        clips = pictures.flatten(0, 1)
+        video = self._unfilled(clips)
+        parts = _at_once(clips)
+        for part, out in zip(clips.split(parts), video.split(parts), strict=True):
+            self._fill(out, part)
+        if augmentation is not None:
+            frames_first = augmentation.normalised(video.transpose(1, 2))
+            video = frames_first.transpose(1, 2).contiguous()
+            audio = audio if kind == torch.float64 else audio.float()
+        rest = {name: value for name, value in batch.items() if name != "pictures"}
+        ready = cast("Batch", {**rest, "video": video.unflatten(0, size), "audio": audio})
         if augmentation is not None:
             ready = augmentation.mixed(ready)
-        kind = waveform.dtype
         return {**ready, "video": ready["video"].to(kind), "audio": ready["audio"].to(kind)}
 
-    def _video(self, frames: Tensor, augmentation: Augmentation | None) -> Tensor:
-        """uint8 (N, T, 3, H, W) to normalised (N, 3, T, S, S)."""
+    def _pictures(
+        self, frames: Tensor, matrices: Tensor | None, augmentation: Augmentation | None
+    ) -> Tensor:
+        """Clips as they are read to what is kept of them, (N, T, 3, S', S').
+
+        S' is S where they are augmented. They are bytes, or floats from 0 to 1.
+        """
+        side = frames.shape[3]
+        crops = None if augmentation is None else augmentation.crops(len(frames), side, side)
+        if crops is not None:
+            return cut(frames, matrices, crops, self.image_size)
+        pictures = frames.movedim(-1, 2) if matrices is None else rgb_from_planes(frames, matrices)
         if augmentation is None:
-            side = round(self.crop_pct * frames.shape[-1])
-            centre = v2.functional.center_crop(frames.flatten(0, 1), [side, side])
-            clips = resize(centre.float().div_(255), self.image_size)
-            clips = clips.unflatten(0, frames.shape[:2])
-        else:
-            clips = augmentation.frames(frames, self.image_size)
-        clips = clips.sub(self.mean).div_(self.std)
-        if augmentation is not None:
-            clips = augmentation.normalised(clips)
-        return clips.transpose(1, 2).contiguous()
+            return self._centre(pictures)
+        return augmentation.frames(pictures, self.image_size)
+
+    def _centre(self, pictures: Tensor) -> Tensor:
+        """The part (N, T, 3, S', S') that evaluation keeps."""
+        side = round(self.crop_pct * pictures.shape[-1])
+        centre: Tensor = v2.functional.center_crop(pictures, [side, side])
+        return centre
+
+    def _unfilled(self, pictures: Tensor) -> Tensor:
+        """Memory (N, 3, T, S, S) for pictures (N, T, 3, S', S')."""
+        clips, frames = pictures.shape[:2]
+        shape = (clips, 3, frames, self.image_size, self.image_size)
+        return torch.empty(shape, device=pictures.device)
+
+    def _fill(self, video: Tensor, pictures: Tensor) -> Tensor:
+        """Bytes, or floats from 0 to 1, (N, T, 3, S', S') as normalised video (N, 3, T, S, S)."""
+        levels = 1 if pictures.is_floating_point() else 255
+        if pictures.shape[-1] != self.image_size:
+            resized = resize(pictures.flatten(0, 1).float().div_(levels), self.image_size)
+            pictures, levels = resized.unflatten(0, pictures.shape[:2]), 1
+        video.copy_(pictures.movedim(2, 1))
+        return video.mul_(1 / (levels * self.std)).sub_(self.mean / self.std)
 
     def _audio(
         self, waveform: Tensor, lengths: Tensor, augmentation: Augmentation | None
@@ -109,11 +156,12 @@ class BatchPreprocessor(nn.Module):
             return waveform.new_empty((0, *self.spectrogram_shape))
         if augmentation is not None:
             waveform = augmentation.waveform(waveform, lengths)
-        spectrogram: Tensor = self.filter_bank(waveform, lengths)
+        parts = zip(*(part.split(_at_once(part)) for part in (waveform, lengths)), strict=True)
+        spectrogram = torch.cat([self.filter_bank(*part) for part in parts])
         return spectrogram if augmentation is None else augmentation.spectrogram(spectrogram)
 
 
-def channels_first(frames: Tensor) -> Tensor:
-    """Decoded pictures (N, T, H, W, 3) as (N, T, 3, H, W)."""
-    # Moving bytes, and only then turning them into floats, is several times as fast on a CPU.
-    return frames.permute(0, 1, 4, 2, 3).contiguous()
+def _at_once(clips: Tensor) -> int:
+    """How many clips are worked on together."""
+    # What lies between the steps of one clip stays in the cache of a processor.
+    return 1 if clips.device.type == "cpu" else max(len(clips), 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hicmae.data.preprocessing import BatchPreprocessor, channels_first
+from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.models import RecognitionModel
 from hicmae.weights.description import ModelDescription
 
@@ -69,7 +69,8 @@ class ClipModel(BatchPreprocessor):
         """Outputs by name; see the class."""
         video = audio = torch.empty(0)
         if frames is not None:
-            video = self._video(channels_first(frames), None)  # (B, 3, T, S, S)
+            pictures = self._centre(frames.movedim(-1, 2))
+            video = self._fill(self._unfilled(pictures), pictures)  # (B, 3, T, S, S)
         if waveform is not None:
             audio = self.filter_bank(waveform, waveform_length)  # (B, 1, F, M)
         features = self.model.features(video, audio)

@@ -48,15 +48,61 @@ def rgb_from_planes(planes: Tensor, matrices: Tensor) -> Tensor:
         matrices: `rgb_matrix` of each clip, (N, 3, 4).
 
     Returns:
-        uint8 (N, T, 3, S, S).
+        uint8 (N, T, 3, S, S); on a processor the colours of a pixel lie together in memory.
     """
+    matrices = matrices.to(planes.device)
+    if planes.device.type != "cpu":
+        return converted_together(planes, matrices)
+    side = planes.shape[-1]
+    pictures = planes.new_empty((*planes.shape[:2], side, side, 3)).movedim(-1, 2)
+    for clip, matrix, out in zip(planes, matrices, pictures, strict=True):
+        out.copy_(rgb_of_region(clip, matrix, (0, 0, side, side)))
+    return pictures
+
+
+def converted_together(planes: Tensor, matrices: Tensor) -> Tensor:
+    """What `rgb_from_planes` does, for all clips at once, as accelerators like it."""
     clips, frames, _, side = planes.shape
     half = side // 2
-    matrices = matrices.to(planes.device)
     chroma = planes[:, :, side:].reshape(clips, frames, 2, half, half).float()
     colour = torch.einsum("nrc,ntchw->ntrhw", matrices[:, :, 1:3], chroma)
     colour += matrices[:, None, :, 3, None, None]
-    pictures = interpolate(colour.flatten(0, 1), scale_factor=2).unflatten(0, (clips, frames))
+    converted = interpolate(colour.flatten(0, 1), scale_factor=2).unflatten(0, (clips, frames))
     # Of brightness, all three take the same share.
-    pictures += planes[:, :, None, :side] * matrices[:, 0, 0].view(-1, 1, 1, 1, 1)
-    return pictures.round_().clamp_(0, 255).to(torch.uint8)
+    converted += planes[:, :, None, :side] * matrices[:, 0, 0].view(-1, 1, 1, 1, 1)
+    return converted.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def rgb_of_region(planes: Tensor, matrix: Tensor, region: tuple[int, int, int, int]) -> Tensor:
+    """The RGB pictures of a part of one clip's planes, on a processor.
+
+    Args:
+        planes: uint8 (T, 3 · S / 2, S), as `rgb_from_planes` takes them.
+        matrix: Their `rgb_matrix`, (3, 4).
+        region: Top, left, height and width in pixels.
+
+    Returns:
+        uint8 (T, 3, height, width); the colours of a pixel lie together in memory.
+    """
+    top, left, height, width = region
+    side = planes.shape[-1]
+    colours = planes[:, side:].unflatten(1, (2, -1)).view(-1, 2, side // 2, side // 2)
+    colours = colours[..., top // 2 : (top + height + 1) // 2, left // 2 : (left + width + 1) // 2]
+    top_half, left_half = top % 2, left % 2
+    shared = _doubled(colours)[..., top_half : top_half + height, left_half : left_half + width]
+    blue, red = shared.float().unbind(1)
+    (share, *_), *_ = rows = matrix.tolist()
+    brightness = planes[:, top : top + height, left : left + width].float().mul_(share)
+    pictures = planes.new_empty((len(planes), height, width, 3))
+    for place, (_, of_blue, of_red, offset) in enumerate(rows):
+        value = brightness + (offset + 0.5)  # conversion to bytes cuts off
+        value.add_(blue, alpha=of_blue).add_(red, alpha=of_red)
+        pictures[..., place] = value.clamp_(0, 255)
+    return pictures.movedim(-1, 1)
+
+
+def _doubled(pictures: Tensor) -> Tensor:
+    """Every pixel four times: bytes (..., H, W) to (..., 2 · H, 2 · W)."""
+    # Both bytes of a whole number are alike if it is 257 times the byte.
+    pairs = (pictures.to(torch.int16) * 257).view(torch.uint8)  # (..., H, 2 · W)
+    return torch.stack((pairs, pairs), -2).flatten(-3, -2)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
+PROCESSOR_FACTS = Path("/proc/cpuinfo")
 
 
 def processors() -> int:
@@ -60,6 +61,20 @@ def cpu_quota(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | None:
             root = cgroups / controllers if controllers else cgroups
             quotas += [_quota(folder) for folder in _upwards(root, group)]
     return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def bfloat16_units(facts: Path = PROCESSOR_FACTS) -> bool | None:
+    """Whether the processor computes products of bfloat16 itself; None where it does not tell.
+
+    Args:
+        facts: Where Linux lists the abilities of the processors, on x86 as flags.
+    """
+    try:
+        lines = facts.read_text().splitlines()
+    except OSError:
+        return None
+    flags = next((line.split() for line in lines if line.startswith("flags")), None)
+    return None if flags is None else not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 def _usable() -> int:

@@ -32,6 +32,7 @@ from hicmae.errors import CheckpointError, ConfigError
 from hicmae.models import UNCHANGED, Architecture
 from hicmae.tasks import AudioVisualTask, RecognitionTask
 from hicmae.training.callbacks import ModelCost, ResultsFile
+from hicmae.training.precision import MachineTrainer
 from hicmae.training.progress import ClipProgressBar
 from hicmae.training.resuming import (
     AtomicCheckpoints,
@@ -272,6 +273,7 @@ def _command_line() -> HicmaeCLI:
     return HicmaeCLI(
         AudioVisualTask,
         AudioVisualDataModule,
+        trainer_class=MachineTrainer,
         subclass_mode_model=True,
         subclass_mode_data=True,
         seed_everything_default=0,

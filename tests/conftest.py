@@ -18,6 +18,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from media_factory import write_clip
 from tiny import tiny_config
 
+from hicmae import workers
+
+# Child processes begin with everything imported, which takes longer than their work.
+workers.preload(
+    "hicmae.cli",
+    "hicmae.training.commands",
+    "hicmae.data.datamodules",
+    "hicmae.tasks",
+    "hicmae.preparation.commands",
+)
+
 REPO_ROOT = Path(__file__).parents[1]
 
 

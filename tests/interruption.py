@@ -18,11 +18,8 @@ Moment = Literal["train_batch_start", "train_batch_end", "validation_batch_end"]
 # Seconds that a run of these may take; the longest takes a tenth of it.
 LONGEST = 200
 
-# Its processes begin with everything imported, which takes longer than a run.
+# Its processes begin with everything imported, as conftest.py has it.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["hicmae.cli", "hicmae.training.commands", "hicmae.data.datamodules", "hicmae.tasks"]
-)
 
 
 class SendSignal(Callback):

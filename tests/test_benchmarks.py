@@ -71,7 +71,15 @@ def test_recognize_clips(clip_factory, tmp_path):
     assert row["people"] == 1
 
 
-SPEED = ("loader", "pretraining_step", "recognition_step", "end_to_end", "growth", "startup", "faces")
+SPEED = (
+    "loader",
+    "pretraining_step",
+    "recognition_step",
+    "end_to_end",
+    "growth",
+    "startup",
+    "faces",
+)
 
 
 @pytest.mark.slow

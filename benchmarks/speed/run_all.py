@@ -18,7 +18,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("loader", "pretraining_step", "recognition_step", "end_to_end", "growth", "startup", "faces")
+NAMES = (
+    "loader",
+    "pretraining_step",
+    "recognition_step",
+    "end_to_end",
+    "growth",
+    "startup",
+    "faces",
+)
 
 QUIET = os.environ | {"KINETO_LOG_LEVEL": "99"}  # the profiler tells of accelerators it lacks
 

@@ -409,9 +409,9 @@ def test_a_killed_run_goes_on(tmp_path):
                 time.sleep(0.2)
             module.write_clip = slowly
             here = Path(__file__).parent
-            module.pack(
-                read_manifest(here / "clips.parquet"), here / "cut", PackOptions(size=32), Plan(1)
-            )
+            if __name__ == "__main__":
+                table = read_manifest(here / "clips.parquet")
+                module.pack(table, here / "cut", PackOptions(size=32), Plan(1))
             """
         )
     )

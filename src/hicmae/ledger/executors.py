@@ -1,13 +1,10 @@
-"""Processes that work on clips: on this machine, or on a Dask cluster."""
+"""A Dask cluster as a place where clips are worked on."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context, parent_process
-from threading import Thread
 from typing import Any
 
 from hicmae.errors import ConfigError
@@ -15,35 +12,14 @@ from hicmae.ledger.plan import Plan
 
 
 @contextmanager
-def executor_of(plan: Plan) -> Iterator[Executor | None]:
-    """Where to work; None is this process."""
-    if plan.dask is not None:
-        with _dask_client(plan) as client:
-            yield client.get_executor()
-    elif plan.processes == 1:
-        yield None
-    else:
-        # Not forked: this process has threads, whose locks a copy would inherit shut.
-        start = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
-        executor = ProcessPoolExecutor(
-            plan.processes, mp_context=get_context(start), initializer=_end_with_parent
-        )
-        try:
-            yield executor
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+def dask_executor(plan: Plan) -> Iterator[Executor]:
+    """The cluster that a plan names.
 
-
-def _end_with_parent() -> None:
-    """Makes this worker end when the process that started it is killed, rather than wait on."""
-
-    def watch() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
+    Raises:
+        ConfigError: Dask is not installed, or nobody answers at its address.
+    """
+    with _dask_client(plan) as client:
+        yield client.get_executor()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from hicmae.errors import ConfigError
 from hicmae.machine import processors
+from hicmae.workers import PATIENCE
 
 Piece = TypeVar("Piece")
 
@@ -18,6 +19,8 @@ class Plan:
 
     Attributes:
         jobs: Processes on this machine; 0 is one for each processor that may be used.
+        patience: Seconds for which a clip may give no sign of life, such as a decoded frame, before
+            its process is ended and it counts as broken; without Dask.
         shard: "i/n" works on every n-th clip from the i-th on, for job arrays.
         dask: Works on a Dask cluster instead: the address of its scheduler, or "local" for a
             cluster of this machine. The machines need this package and the same paths.
@@ -25,6 +28,7 @@ class Plan:
     """
 
     jobs: int = 0
+    patience: float = PATIENCE
     shard: str = "1/1"
     dask: str | None = None
     dry_run: bool = False
@@ -32,6 +36,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.jobs < 0:
             raise ConfigError(f"jobs is {self.jobs}; give a number of processes, or 0 for all.")
+        if not self.patience > 0:
+            raise ConfigError(f"patience is {self.patience}; give a positive number of seconds.")
         self.shard_numbers()
 
     @property

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
@@ -24,9 +23,10 @@ from rich.progress import (
 )
 
 from hicmae.errors import DataError, HicmaeError
-from hicmae.ledger.executors import executor_of
+from hicmae.ledger.executors import dask_executor
 from hicmae.ledger.log import DONE, FAILED, ResultLog, Row
 from hicmae.ledger.plan import Plan
+from hicmae.workers import ChildError, each
 
 
 class Item(Protocol):
@@ -47,6 +47,10 @@ Tell: TypeAlias = Callable[[float], None]
 AnyItem = TypeVar("AnyItem", bound=Item)
 Result = TypeVar("Result")
 
+_WAY_OUT = (
+    "replace it or take it out (give fewer --jobs if memory ran out, more --patience if it is only "
+    "slow)"
+)
 _STOPPING_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -64,12 +68,12 @@ def process(
 
     Args:
         function: Gives the row of a clip; must pickle. A mistake in a clip that it raises becomes
-            a row of status "error".
+            a row of status "error", and so does a process that crashes or falls silent at it.
         items: All clips of the task; the plan's shard is taken of them.
         log: Where results are kept.
         plan: Where to work.
         is_done: Whether a row of an earlier run still holds.
-        chunk: Clips handed to a worker at a time.
+        chunk: Clips handed to a worker of Dask at a time.
         console: Where progress is shown.
 
     Returns:
@@ -77,14 +81,17 @@ def process(
 
     Raises:
         OSError: The results cannot be written.
-        DataError: A worker died.
-        ConfigError: Dask is asked for and not installed.
+        ConfigError: Dask is asked for and not installed, or a process cannot begin.
     """
     console = console or Console(stderr=True)
 
     def work(waiting: Sequence[AnyItem]) -> Iterator[Row]:
-        chunks = [waiting[first : first + chunk] for first in range(0, len(waiting), chunk)]
-        return _results(partial(_rows, function), chunks, plan, console)
+        rows = (
+            _in_children(function, waiting, plan)
+            if plan.dask is None
+            else _on_dask(function, waiting, plan, chunk)
+        )
+        return _shown(rows, len(waiting), console)
 
     return _go_on(work, items, log, plan, is_done=is_done, console=console)
 
@@ -192,13 +199,8 @@ def _share_bar(console: Console) -> Progress:
     )
 
 
-def _results(
-    work: Callable[[Sequence[AnyItem]], list[Row]],
-    chunks: Sequence[Sequence[AnyItem]],
-    plan: Plan,
-    console: Console,
-) -> Iterator[Row]:
-    """Rows as they come."""
+def _shown(rows: Iterable[Row], total: int, console: Console) -> Iterator[Row]:
+    """Rows as they come, and a bar."""
     to_look_at = 0
     progress = Progress(
         TextColumn("{task.description}"),
@@ -208,45 +210,47 @@ def _results(
         TimeRemainingColumn(),
         console=console,
     )
-    with progress, executor_of(plan) as executor:
-        bar = progress.add_task("clips", total=sum(map(len, chunks)))
-        if executor is None:
-            batches: Iterator[list[Row]] = map(work, chunks)
-        else:
-            batches = _in_parallel(executor, work, iter(chunks), ahead=4 * plan.processes)
-        for batch in batches:
-            to_look_at += sum(row["status"] != DONE for row in batch)
+    with progress:
+        bar = progress.add_task("clips", total=total)
+        for row in rows:
+            to_look_at += row["status"] != DONE
             note = f"clips ({to_look_at} to look at)" if to_look_at else "clips"
-            progress.update(bar, advance=len(batch), description=note)
-            yield from batch
+            progress.update(bar, advance=1, description=note)
+            yield row
 
 
-def _in_parallel(
-    executor: Executor,
-    work: Callable[[Sequence[AnyItem]], list[Row]],
-    chunks: Iterator[Sequence[AnyItem]],
-    ahead: int,
-) -> Iterator[list[Row]]:
-    """Results in order of completion; at most `ahead` chunks are waiting at a time."""
-    pending: dict[Future[list[Row]], Sequence[AnyItem]] = {}
-    try:
-        while True:
-            for items in islice(chunks, ahead - len(pending)):
-                pending[executor.submit(work, items)] = items
-            if not pending:
-                return
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield future.result()
-                del pending[future]
-    except BrokenProcessPool as error:
-        names = ", ".join(item.id for items in pending.values() for item in items)
-        raise DataError(
-            f"A worker process died while it worked on one of {names}; run the command again with "
-            "fewer --jobs if memory ran out, or with --jobs 1 to see which clip it is."
-        ) from error
-    finally:
-        for future in pending:
-            future.cancel()
+def _in_children(
+    function: Callable[[AnyItem], Row], items: Sequence[AnyItem], plan: Plan
+) -> Iterator[Row]:
+    processes = min(plan.processes, len(items))
+    work = partial(_row, function)
+    for item, row in each(work, items, processes=processes, patience=plan.patience):
+        if isinstance(row, ChildError):
+            message = f"{item.id}: the process that worked on it {row}, twice; {_WAY_OUT}."
+            yield {"id": item.id, **_failure(message)}
+        else:
+            yield row
+
+
+def _on_dask(
+    function: Callable[[AnyItem], Row], items: Sequence[AnyItem], plan: Plan, chunk: int
+) -> Iterator[Row]:
+    """Rows in order of completion; few chunks are waiting at a time."""
+    chunks = (items[first : first + chunk] for first in range(0, len(items), chunk))
+    pending: set[Future[list[Row]]] = set()
+    with dask_executor(plan) as executor:
+        try:
+            while True:
+                for some in islice(chunks, 4 * plan.processes - len(pending)):
+                    pending.add(executor.submit(_rows, function, some))
+                if not pending:
+                    return
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield from future.result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def _rows(function: Callable[[AnyItem], Row], items: Sequence[AnyItem]) -> list[Row]:

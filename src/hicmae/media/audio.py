@@ -23,6 +23,7 @@ from hicmae.media.containers import (
     open_container,
     time_origin,
 )
+from hicmae.workers import sign_of_life
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform the models hear (method: audio input)."""
@@ -265,6 +266,7 @@ def audio_frames(
             raise _damaged_sound(path, seconds) from error
         for frame in frames:
             seconds = frame.time or 0.0
+            sign_of_life()
             yield frame
     # A WAV that was written to a pipe states no true length, so that its last packet looks cut.
     if cut and stream.container.format.name != "wav":

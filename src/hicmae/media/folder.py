@@ -10,6 +10,7 @@ from hicmae.errors import DataError
 from hicmae.media.containers import TOLERANCE, open_container
 from hicmae.media.geometry import PixelShape, Size, orientation
 from hicmae.media.timeline import Timeline
+from hicmae.workers import sign_of_life
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 """Files of a frame folder that are frames; anything else in the folder is left alone."""
@@ -63,6 +64,7 @@ class ImageFolder:
             DataError: An image cannot be decoded.
         """
         for index in indices:
+            sign_of_life()
             yield index, self._load(self._images[index])
 
     def sound(self) -> None:

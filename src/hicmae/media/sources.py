@@ -14,6 +14,7 @@ from hicmae.media.audio import audio_frames, gapless, one_channel, waveform_from
 from hicmae.media.containers import TOLERANCE, open_container, time_origin, video_stream
 from hicmae.media.geometry import PixelShape, Size, orientation
 from hicmae.media.timeline import FrameStamps, Timeline, has_display_times, promised_end
+from hicmae.workers import sign_of_life
 
 
 class FrameSource(Protocol):
@@ -245,6 +246,7 @@ class VideoFile:
                 skip = stamped and not frame.interlaced_frame
                 place = self._frames.place(frame.pts, order)
                 order += 1
+                sign_of_life()
                 if place >= 0:
                     yield place, frame
             if packet is None:

@@ -24,6 +24,7 @@ from hicmae.media.audio import (
 from hicmae.media.containers import open_container, time_origin, video_stream
 from hicmae.media.outline import MediaOutline
 from hicmae.media.pictures import PictureConverter, Region, Side
+from hicmae.workers import sign_of_life
 
 _MARGIN = 1  # seconds, whole, so that resampling lies on the same grid in every piece
 
@@ -83,6 +84,7 @@ def _numbered(
         raise DataError(f"{path} has no video stream; name a file that has one.")
     film.codec_context.thread_count = 1  # as in `VideoFile`
     for order, frame in enumerate(_decoded(container, film)):
+        sign_of_life()
         place = outline.frames.place(frame.pts, order)
         if place >= 0:
             yield place, frame

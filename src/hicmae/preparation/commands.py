@@ -33,11 +33,12 @@ from hicmae.ledger import (
 from hicmae.preparation.audio import extract_audio
 from hicmae.preparation.contact_sheet import contact_sheet
 from hicmae.preparation.face_crops import crop_face
-from hicmae.preparation.integrity import CheckOptions, inspect
+from hicmae.preparation.integrity import UNCHECKED, CheckOptions, inspect
 from hicmae.preparation.pack import MANIFEST
 from hicmae.preparation.pack import pack as pack_clips
 from hicmae.preparation.pack_writing import PackOptions
 from hicmae.preparation.report import compose_report, count_clips
+from hicmae.workers import ChildError, each
 
 DESCRIPTION = """\
 Makes a corpus ready. Each command reads the corpus of a config, or SOURCE: a table of clips (CSV or
@@ -147,6 +148,8 @@ def check(
     if plan.dry_run or not all_there(clips, rows):
         return True
     results = in_order(clips, rows)
+    # Nothing is known of a clip whose process ended.
+    results.loc[results["status"] == FAILED, "problems"] = UNCHECKED
     results.to_csv(folder / "clips.csv", index=False)
     problems = save_problems(results, folder / "problems.csv")
     report = compose_report(data, results, problems)
@@ -156,7 +159,7 @@ def check(
     save_manifest(good_rows, table_path, overwrite=True)
     chosen = np.random.default_rng(data.seed).permutation(len(data.table))[:sheet_clips]
     if len(chosen):
-        contact_sheet(data, np.sort(chosen)).savefig(folder / "contact-sheet.png", dpi=110)
+        _draw_sheet(data, np.sort(chosen), folder / "contact-sheet.png", plan)
     (folder / "report.txt").write_text(report.text, encoding="utf-8")
     print(report.text)
     print(
@@ -264,6 +267,20 @@ def pack(
         Console().print("All clips are ready; give the command once more without --shard.")
         return True
     return _tell(in_order(clips, rows), folder, "pack", folder / MANIFEST)
+
+
+def _draw_sheet(data: AudioVisualDataModule, chosen: np.ndarray, path: Path, plan: Plan) -> None:
+    """Draws the contact sheet in a process of its own, which decodes more than the check did."""
+    draw = partial(_save_sheet, data, path)
+    for _, outcome in each(draw, [chosen], processes=1, patience=plan.patience):
+        if isinstance(outcome, ChildError):
+            path.unlink(missing_ok=True)
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print(f"{path} could not be drawn: the process that read its clips {outcome}.")
+
+
+def _save_sheet(data: AudioVisualDataModule, path: Path, chosen: np.ndarray) -> None:
+    contact_sheet(data, chosen).savefig(path, dpi=110)
 
 
 def _convert(

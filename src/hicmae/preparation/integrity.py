@@ -20,7 +20,8 @@ BROKEN_SOUND = "broken sound"
 SILENT = "silent"
 SHORT = "too short"
 LENGTHS_DIFFER = "lengths differ"
-PROBLEMS = (MISSING, BROKEN_VIDEO, BROKEN_SOUND, SILENT, SHORT, LENGTHS_DIFFER)
+UNCHECKED = "could not be checked"
+PROBLEMS = (MISSING, BROKEN_VIDEO, BROKEN_SOUND, SILENT, SHORT, LENGTHS_DIFFER, UNCHECKED)
 
 PROBLEM = "problem"
 """Status of a clip with at least one of the problems."""

@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
-from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -19,11 +18,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hicmae.data.batches import Batch
 from hicmae.data.options import InputSettings
-from hicmae.errors import ConfigError, HicmaeError
+from hicmae.errors import ConfigError
 from hicmae.loops import batches_begun
 from hicmae.models import Architecture, ArchitectureChanges
+from hicmae.tasks.finiteness import LossWatch
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
-from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, of_all_processes, shard
+from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
 from hicmae.tasks.training_data import (
     DescribedData,
     clips_per_batch,
@@ -57,7 +57,8 @@ class AudioVisualTask(LightningModule, ABC):
         compile: Whether to compile the model with `torch.compile`; the first steps then take
             minutes.
 
-    A loss that is not finite stops the run on all processes, before it reaches the weights.
+    A loss that is not finite stops the run on all processes: before it reaches the weights, and on
+    an accelerator a step later, before a checkpoint is written.
 
     Attributes:
         described_options: Options that the description of the model holds by itself, or that say
@@ -96,6 +97,7 @@ class AudioVisualTask(LightningModule, ABC):
         self.activation_checkpointing = activation_checkpointing
         self.compiled = compile
         self._step_clips: list[str] = []
+        self.loss_watch = LossWatch()
 
     @abstractmethod
     def example_forward(self) -> None:
@@ -135,7 +137,12 @@ class AudioVisualTask(LightningModule, ABC):
             rank_zero_info(f"Start from {self.pretrained}: {report}.")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Describes the model; leaves out what `load_from_checkpoint` could not give back."""
+        """Describes the model; leaves out what `load_from_checkpoint` could not give back.
+
+        Raises:
+            HicmaeError: A loss was not finite, so that the weights may not be.
+        """
+        self.loss_watch.settle()
         options = checkpoint.get("hyper_parameters", {})
         # The command line offers the names of the data's outputs to every task.
         for name in ("class_names", "target_names"):
@@ -176,34 +183,33 @@ class AudioVisualTask(LightningModule, ABC):
             facts["pretrained"] = plain(self.pretrained)
         return facts
 
+    def on_train_start(self) -> None:
+        """Forgets the losses of a run that was stopped."""
+        self.loss_watch.forget()
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seeds the step."""
         torch.manual_seed(self._step_seed(batches_begun(self.trainer)))
         self._step_clips = list(dict.fromkeys(batch["id"]))  # windows of a clip bear its name
 
     def on_before_backward(self, loss: Tensor) -> None:
-        """Stops all processes if the loss of one is not finite.
+        """Stops all processes if the loss of one is not finite; see `LossWatch`.
 
         Gradients that are not finite under fp16 are another matter: its scaler skips their step.
 
         Raises:
-            HicmaeError: The loss is not finite; names the step and the clips.
+            HicmaeError: A loss is not finite; names the step and the clips.
         """
-        broken = (~loss.detach().isfinite()).float()
-        # The others would wait for the gradients of a process that stopped alone.
-        if not self.trainer.strategy.reduce(broken, reduce_op="sum"):
-            return
-        broken_clips = of_all_processes([] if loss.isfinite() else self._step_clips)
-        names = ", ".join(chain.from_iterable(broken_clips))
-        raise HicmaeError(
-            f"The loss is not finite in epoch {self.current_epoch}, step {self.global_step}, on "
-            f"the clips {names}: lower --model.learning_rate, train with --trainer.precision "
-            "bf16-mixed or 32-true, clip gradients with --trainer.gradient_clip_val, or take out "
-            "a clip that cannot be learned from."
-        )
+        place = f"epoch {self.current_epoch}, step {self.global_step}"
+        self.loss_watch.ask(loss, place, self._step_clips)
+
+    def on_train_epoch_end(self) -> None:
+        """Stops all processes if the last loss of one was not finite."""
+        self.loss_watch.settle()
 
     def on_validation_start(self) -> None:
         """Has weights whole while processes may differ in their number of batches."""
+        self.loss_watch.settle()
         keep_gathered(self.model, gathered=True)
 
     def on_validation_end(self) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.utils.checkpoint import checkpoint
@@ -38,6 +38,17 @@ def clips_of_processes(count: int, device: torch.device) -> list[int]:
     everyone = own.new_empty(dist.get_world_size())
     dist.all_gather_into_tensor(everyone, own)
     return everyone.tolist()
+
+
+def summed_over_processes(value: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, all of which have to ask.
+
+    Unlike Lightning's, an accelerator is not waited for.
+    """
+    total = value.clone()
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(total)
+    return total
 
 
 def of_all_processes(value: T) -> list[T]:

@@ -185,7 +185,7 @@ def read_rows(measured: Measured, folder: Path) -> None:
     dataset = measured.again("make the dataset", lambda: ClipDataset(table, rows=splits.train_rows))
     sampler = ClipSampler(len(dataset), num_replicas=1, rank=0, shuffle=True)
     order = measured.again(
-        "draw an epoch", lambda: np.fromiter((index for index, _ in sampler), np.int64)
+        "draw an epoch", lambda: np.fromiter((key.clip for key in sampler), np.int64)
     )
     some = np.resize(order, LOOK_UPS).tolist()
     measured.again(f"look up {LOOK_UPS} clips", lambda: [dataset.clip(index) for index in some])

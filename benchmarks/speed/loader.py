@@ -29,7 +29,8 @@ from PIL import Image
 
 from hicmae.data.augmentation import PretrainingAugmentation
 from hicmae.data.cache import ClipCache
-from hicmae.data.dataset import ClipDataset, collate_repeats
+from hicmae.data.collation import collate_repeats
+from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import read_manifest
 from hicmae.data.options import ClipOptions, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from media_factory import SWEEP_HERTZ, numbered_picture, picture_number, write_clip, write_image
 
 from hicmae.data.cache import ClipCache
-from hicmae.data.dataset import ClipDataset, ClipSampler, collate
+from hicmae.data.collation import collate
+from hicmae.data.dataset import ClipDataset, ClipSampler
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.errors import DataError
@@ -224,8 +225,9 @@ def test_processes_share_the_clips(clips, world, epoch, seed):
             sampler.set_epoch(epoch)
         lists = [list(sampler) for sampler in samplers]
         assert [len(part) for part in lists] == [len(sampler) for sampler in samplers]
-        assert {e for part in lists for _, e in part} <= {epoch if shuffle else 0}
-        return [[index for index, _ in part] for part in lists]
+        assert {key.epoch for part in lists for key in part} <= {epoch if shuffle else 0}
+        assert all([key.place for key in part] == list(range(len(part))) for part in lists)
+        return [[key.clip for key in part] for part in lists]
 
     evaluated = parts(shuffle=False)
     assert sorted(index for part in evaluated for index in part) == list(range(clips))
@@ -242,7 +244,7 @@ def test_order_differs_between_epochs():
     orders = set()
     for epoch in range(4):
         sampler.set_epoch(epoch)
-        orders.add(tuple(index for index, _ in sampler))
+        orders.add(tuple(key.clip for key in sampler))
     assert len(orders) == 4
 
 

@@ -15,8 +15,9 @@ from tiny import ARCHITECTURE
 from hicmae.data import dataset as dataset_module
 from hicmae.data.augmentation import FinetuningAugmentation, PretrainingAugmentation
 from hicmae.data.cache import ClipCache
+from hicmae.data.collation import collate, collate_repeats
 from hicmae.data.datamodules import ManifestDataModule
-from hicmae.data.dataset import ClipDataset, collate, collate_repeats
+from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.errors import ConfigError

@@ -16,7 +16,7 @@ def order_of(clips, block, *, world=1, rank=0, epoch=0, seed=0, done=(0, 0)):
     )
     sampler.set_epoch(epoch)
     assert len(sampler) == clips // world
-    return [index for index, _ in sampler]
+    return [key.clip for key in sampler]
 
 
 @given(
@@ -63,7 +63,7 @@ def test_the_data_module_draws_by_blocks(corpus):
     options = {"label": "emotion", "num_workers": 0, "shuffle_block": 2}
     data = ManifestDataModule(str(corpus / "manifest.csv"), **options)
     data.setup("fit")
-    order = [index for index, _ in data.train_dataloader().sampler]
+    order = [key.clip for key in data.train_dataloader().sampler]
     assert sorted(order) == list(range(8))
     assert all(
         first // 2 == second // 2 for first, second in zip(order[::2], order[1::2], strict=True)

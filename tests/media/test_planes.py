@@ -12,7 +12,8 @@ import torch
 from media_factory import VIDEO_SUFFIXES, numbered_picture
 
 from hicmae.data.cache import ClipCache
-from hicmae.data.dataset import ClipDataset, collate
+from hicmae.data.collation import collate
+from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.data.preprocessing import BatchPreprocessor

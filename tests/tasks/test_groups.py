@@ -9,7 +9,8 @@ from media_factory import write_clip
 from tiny import ARCHITECTURE
 from torch.utils.data import DataLoader
 
-from hicmae.data.dataset import ClipDataset, collate
+from hicmae.data.collation import collate
+from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.errors import DataError

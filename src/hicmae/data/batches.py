@@ -48,6 +48,7 @@ class ClipItem(ClipData, total=False):
         index: Its place in the data set.
         group: What it is judged with, if any clip of the table has a group.
         target: Class index, or float32 (K,), if there are labels.
+        drawn: Epoch, and where the clip comes in its process and epoch, if it came by a sampler.
         skipped: Why it was not read.
         empty: `frames`, `rgb_matrix` and `target` of no clip, if it was not read.
     """
@@ -56,6 +57,7 @@ class ClipItem(ClipData, total=False):
     index: int
     group: str | None
     target: Any
+    drawn: tuple[int, int]
     skipped: str
     empty: dict[str, npt.NDArray[Any]]
 

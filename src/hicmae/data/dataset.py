@@ -1,17 +1,16 @@
-"""Clips of a manifest as raw frames and waveforms, and how they are drawn and put together."""
+"""Clips of a manifest as raw frames and waveforms, and the order in which they are drawn."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import torch
 from torch.utils.data import Dataset, DistributedSampler
 
-from hicmae.data.batches import ClipData, ClipItem, RawBatch
+from hicmae.data.batches import ClipData, ClipItem
 from hicmae.data.cache import ClipCache
 from hicmae.data.manifest import Clip
 from hicmae.data.options import ClipOptions
@@ -20,7 +19,20 @@ from hicmae.errors import DataError
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 
 _DEFAULTS = ClipOptions()
-_STACKED: tuple[Literal["frames", "rgb_matrix", "target"], ...] = ("frames", "rgb_matrix", "target")
+
+
+class ClipKey(NamedTuple):
+    """Which clip is read, for what.
+
+    Attributes:
+        clip: Its index in the data set.
+        epoch: With the clip it draws the random views.
+        place: Where the clip comes in its process and epoch, from 0; None if nobody counts.
+    """
+
+    clip: int
+    epoch: int = 0
+    place: int | None = None
 
 
 class ClipDataset(Dataset[ClipItem]):
@@ -75,7 +87,7 @@ class ClipDataset(Dataset[ClipItem]):
         row = int(self._rows[index])
         return Clip(**{name: column[row].as_py() for name, column in self._columns.items()})
 
-    def __getitem__(self, key: tuple[int, int] | int) -> ClipItem:
+    def __getitem__(self, key: ClipKey | tuple[int, int] | int) -> ClipItem:
         """Reads one clip.
 
         Args:
@@ -89,9 +101,11 @@ class ClipDataset(Dataset[ClipItem]):
         Raises:
             DataError: The clip cannot be read, under "raise".
         """
-        index, epoch = (key, 0) if isinstance(key, int) else key
+        index, epoch, place = ClipKey(key) if isinstance(key, int) else ClipKey(*key)
         clip = self.clip(index)
         item: ClipItem = {"id": clip.id, "index": index}
+        if place is not None:
+            item["drawn"] = epoch, place
         if self._grouped:
             item["group"] = clip.group
         try:
@@ -190,55 +204,8 @@ class ClipDataset(Dataset[ClipItem]):
         return waveform[first:last]
 
 
-def collate(items: Sequence[ClipItem]) -> RawBatch:
-    """Puts clips together."""
-    read = [item for item in items if "skipped" not in item]
-    skipped = [(item["id"], item["skipped"]) for item in items if "skipped" in item]
-    batch: RawBatch = {
-        "id": [item["id"] for item in read],
-        "index": torch.tensor([item["index"] for item in read], dtype=torch.int64),
-        "skipped": skipped,
-    }
-    if "group" in items[0]:
-        batch["group"] = [item["group"] for item in read]
-    for name in _STACKED:
-        if read and name in read[0]:
-            batch[name] = torch.from_numpy(np.stack([item[name] for item in read]))
-        elif not read and name in items[0]["empty"]:
-            batch[name] = torch.from_numpy(items[0]["empty"][name])
-    views = batch["frames"].shape[1]
-    lengths = [[len(waveform) for waveform in item["waveform"]] for item in read]
-    batch["waveform_length"] = torch.tensor(lengths, dtype=torch.int64).reshape(len(read), views)
-    longest = max((length for clip in lengths for length in clip), default=0)
-    padded = np.zeros((len(read), views, longest), np.float32)
-    for row, item in enumerate(read):
-        for view, waveform in enumerate(item["waveform"]):
-            padded[row, view, : len(waveform)] = waveform
-    batch["waveform"] = torch.from_numpy(padded)
-    return batch
-
-
-def collate_repeats(items: Sequence[ClipItem]) -> RawBatch:
-    """Puts training clips together, each of their R random views as a sample of its own.
-
-    Returns:
-        What `collate` gives for B · R clips of one view: first one view of every clip, then another
-        of every clip, and so on. Mixup and cutmix mix neighbours, which so are different clips.
-        Each skipped clip is told once.
-    """
-    read = [item for item in items if "skipped" not in item]
-    repeats = len(read[0]["frames"]) if read else 0
-    samples = [_only_view(item, repeat) for repeat in range(repeats) for item in read]
-    return collate([*samples, *(item for item in items if "skipped" in item)])
-
-
-def _only_view(item: ClipItem, view: int) -> ClipItem:
-    chosen = slice(view, view + 1)
-    return {**item, "frames": item["frames"][chosen], "waveform": item["waveform"][chosen]}
-
-
-class ClipSampler(DistributedSampler[tuple[int, int]]):
-    """Gives each process its clips, as (index, epoch).
+class ClipSampler(DistributedSampler[ClipKey]):
+    """Gives each process its clips.
 
     Training clips are shuffled by seed and epoch and cut to the same number for every process.
     Evaluated clips come in order, every `num_replicas`-th one, and none twice, so that metrics over
@@ -290,7 +257,7 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
             return self.clip_count // self.num_replicas
         return len(range(self.rank, self.clip_count, self.num_replicas))
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[ClipKey]:
         """Clips of this process in this epoch, but for those that are done."""
         order: Sequence[int] | npt.NDArray[np.int64] = range(self.clip_count)
         epoch = self.epoch if self.shuffle else 0
@@ -298,8 +265,8 @@ class ClipSampler(DistributedSampler[tuple[int, int]]):
             rng = np.random.default_rng([self.seed, self.epoch])
             order = self._shuffled(rng)[: len(self) * self.num_replicas]
         done = self.done_clips if epoch == self.done_epoch else 0
-        for index in order[self.rank :: self.num_replicas][done:]:
-            yield int(index), epoch
+        for place, index in enumerate(order[self.rank :: self.num_replicas][done:], done):
+            yield ClipKey(int(index), epoch, place)
 
     def _shuffled(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         if self.block is None:

@@ -116,8 +116,9 @@ class BatchPreprocessor(nn.Module):
 
         S' is S where they are augmented. They are bytes, or floats from 0 to 1.
         """
-        side = frames.shape[3]
-        crops = None if augmentation is None else augmentation.crops(len(frames), side, side)
+        width = frames.shape[3]
+        height = frames.shape[2] if matrices is None else width
+        crops = None if augmentation is None else augmentation.crops(len(frames), height, width)
         if crops is not None:
             return cut(frames, matrices, crops, self.image_size)
         pictures = frames.movedim(-1, 2) if matrices is None else rgb_from_planes(frames, matrices)

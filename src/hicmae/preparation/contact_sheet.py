@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hicmae.data.batches import Batch
+from hicmae.data.collation import collate
 from hicmae.data.datamodules import AudioVisualDataModule
-from hicmae.data.dataset import ClipDataset, collate
+from hicmae.data.dataset import ClipDataset
 from hicmae.media.normalisation import denormalised
 
 _COLUMNS = 3

@@ -13,7 +13,8 @@ import torch
 from matplotlib.figure import Figure
 
 from hicmae.checkpoints.models import described_weights
-from hicmae.data.dataset import ClipDataset, collate
+from hicmae.data.collation import collate
+from hicmae.data.dataset import ClipDataset
 from hicmae.data.folder import list_folder
 from hicmae.data.manifest import check_files, complete_manifest, read_manifest
 from hicmae.data.options import ClipOptions

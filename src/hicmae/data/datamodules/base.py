@@ -1,33 +1,31 @@
 """The audio-visual data module that all others are thin over."""
 
 import logging
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from hicmae.data.augmentation import Augmentation
-from hicmae.data.batches import Batch, RawBatch
+from hicmae.data.batches import Batch, PreparedBatch, RawBatch
 from hicmae.data.cache import ClipCache
 from hicmae.data.corpora.base import ExpectedCounts
-from hicmae.data.dataset import ClipDataset, ClipSampler, collate, collate_repeats
+from hicmae.data.datamodules.loading import LoadingOptions, PrepareOn, clip_loader, ready_batch
+from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import check_files, check_manifest
 from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, InputSettings, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.data.targets import class_targets, number_targets
 from hicmae.errors import ConfigError, DataError
-from hicmae.loops import batch_to_come, resumed_place
 from hicmae.media import Region
 from hicmae.media.members import member_of
 
@@ -101,6 +99,10 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         shuffle_block: Neighbouring training clips that are shuffled among each other: they are
             drawn block by block, blocks in random order, so that a pack on a disk that is slow to
             jump is read one shard after another; null shuffles all.
+        prepare_on: Where frames are cut and spectrograms made: on the "device", or in the "workers"
+            that read the clips, which take a copy of `augmentation` when a loader is made and hand
+            over bytes. Numbers drawn are the same. "auto" is workers, if there are any, where the
+            model is on a processor, and else the device.
 
     Attributes:
         telling_options: Options that say which clips are learned from.
@@ -140,19 +142,15 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         pin_memory: bool | None = None,
         prefetch: int = 2,
         shuffle_block: int | None = None,
+        prepare_on: PrepareOn = "auto",
     ) -> None:
         super().__init__()
         # Not for the logger: a model and a data module with an option of the same name would clash.
         self.save_hyperparameters(ignore=["augmentation", "corpus"], logger=False)
         for name, value, least in (
             ("fold", fold, 1),
-            ("batch_size", batch_size, 1),
             ("repeats", repeats, 1),
-            ("num_workers", num_workers, 0),
-            ("seed", seed, 0),
             ("views", views, 1),
-            ("prefetch", prefetch, 1),
-            ("shuffle_block", 1 if shuffle_block is None else shuffle_block, 1),
         ):
             if value < least:
                 raise ConfigError(f"data.{name} is {value}; give {least} or more.")
@@ -173,6 +171,8 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         self.pin_memory = pin_memory
         self.prefetch = prefetch
         self.shuffle_block = shuffle_block
+        self.prepare_on = prepare_on
+        self._loading_options()
         self.clip_options = ClipOptions(
             num_frames=num_frames,
             stride=stride,
@@ -365,65 +365,27 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         return self._loader("test")
 
     def _loader(self, split: str) -> DataLoader[RawBatch]:
-        dataset = self._datasets[split]
-        training = split == "train"
-        world_size = self.trainer.world_size if self.trainer else 1
-        sampler = ClipSampler(
-            len(dataset),
-            num_replicas=world_size,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            shuffle=training,
-            seed=self.seed,
-            block=self.shuffle_block,
-            done=self._done() if training else (0, 0),
-        )
-        if 0 < len(dataset) < world_size or (training and not len(dataset)):
-            raise ConfigError(
-                f"{self.source} has {len(dataset)} {split} clips for {world_size} processes; use "
-                f"at most --trainer.devices {len(dataset)}."
-            )
-        working = self.num_workers > 0
-        return DataLoader(
-            cast("Any", dataset),
-            batch_size=self.batch_size,
-            sampler=cast("Any", sampler),
-            num_workers=self.num_workers,
-            collate_fn=collate_repeats if training else collate,
-            pin_memory=torch.cuda.is_available() if self.pin_memory is None else self.pin_memory,
-            drop_last=training and len(sampler) >= self.batch_size,
-            persistent_workers=working,
-            prefetch_factor=self.prefetch if working else None,
+        return clip_loader(
+            self._datasets[split],
+            self._loading_options(),
+            self.preprocessor,
+            self.trainer,
+            split=split,
+            source=self.source,
         )
 
-    def _done(self) -> tuple[int, int]:
-        """The epoch in which a run is resumed and the clips of this process it has behind it."""
-        if self.trainer is None:
-            return 0, 0
-        epoch, batches = resumed_place(self.trainer)
-        if batches:
-            # Lightning cannot see that the sampler goes on where the checkpoint was written.
-            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable")
-        return epoch, batches * self.batch_size
+    def _loading_options(self) -> LoadingOptions:
+        names = (field.name for field in fields(LoadingOptions))
+        return LoadingOptions(**{name: getattr(self, name) for name in names})
 
-    def on_after_batch_transfer(self, batch: RawBatch, dataloader_idx: int) -> Batch:
-        """Turns raw clips into what a model reads, on the device; training clips are augmented."""
+    def on_after_batch_transfer(
+        self, batch: RawBatch | PreparedBatch, dataloader_idx: int
+    ) -> Batch:
+        """Turns clips into what a model reads, on the device; training clips are augmented."""
         del dataloader_idx
         self._report(batch["skipped"])
-        device = batch["frames"].device
-        preprocess = self.preprocessor.to(device)
-        if self.trainer is None or not self.trainer.training:
-            return preprocess(batch)
-        # The draws depend on the place of the batch in the run alone and leave the generators of
-        # the model as they were, so that a resumed run equals an uninterrupted one.
-        place = [
-            self.seed,
-            self.trainer.global_rank,
-            self.trainer.current_epoch,
-            batch_to_come(self.trainer),
-        ]
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-            return preprocess(batch, augment=True)
+        preprocessor = self.preprocessor.to(batch["index"].device)
+        return ready_batch(batch, preprocessor, self.trainer, self.seed)
 
     def _report(self, skipped: Sequence[tuple[str, str]]) -> None:
         for clip, message in skipped:

@@ -275,7 +275,7 @@ def _draw_sheet(data: AudioVisualDataModule, chosen: np.ndarray, path: Path, pla
     for _, outcome in each(draw, [chosen], processes=1, patience=plan.patience):
         if isinstance(outcome, ChildError):
             path.unlink(missing_ok=True)
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console = plain_console(stderr=True, soft_wrap=True)
             console.print(f"{path} could not be drawn: the process that read its clips {outcome}.")
 
 

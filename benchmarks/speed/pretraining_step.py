@@ -5,15 +5,13 @@ backward pass and AdamW. The plain formulation is `plain_model.py` with the same
 
     python benchmarks/speed/pretraining_step.py
 
-On the CPU: base size, four clips, single precision, two threads. On an accelerator: bf16 with
-`torch.compile` beside the plain formulation under fp16 autocast, the largest batches that fit, with
-and without activation checkpointing, and memory at peak.
+Base size, four clips, single precision, two threads. `benchmarks/accelerator.py` measures the same
+step on an accelerator.
 """
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -23,24 +21,20 @@ from steps import (
     MatrixProducts,
     Step,
     difference,
-    free,
     gradient_difference,
-    largest_batch,
     operations,
     our_step,
-    peak_gib,
     report_steps,
     require_same,
     share_of_rate,
-    twice,
     where_time_goes,
 )
 from torch import Tensor, nn
 
 from hicmae.models import Architecture, Mask
+from hicmae.models.sizes import Size
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.tasks import PretrainingTask
-from hicmae.tasks.parallel import checkpoint_activations
 
 # configs/pretrain.yaml, with a rate so small that hundreds of steps on noise stay harmless.
 RECIPE: dict[str, Any] = {
@@ -73,20 +67,9 @@ THREADS = 2
 
 
 def main(options: argparse.Namespace, report: Report) -> None:
-    """Measures on the CPU and, where there is one, on the accelerator."""
+    """Measures on the processor."""
     changes = SMALLEST if options.smallest else {}
     on_processor(report, changes, options.rounds, [64] if options.smallest else CPU_SIZES)
-    if torch.cuda.is_available():
-        on_accelerator(
-            report,
-            torch.device("cuda"),
-            changes,
-            options.rounds,
-            sizes=[512] if options.smallest else [4096, 8192, 16384],
-            most=16 if options.smallest else 4096,
-        )
-    else:
-        report.note("No accelerator here: bf16, largest batches and memory were not measured.")
 
 
 def on_processor(report: Report, changes: dict[str, Any], rounds: int, sizes: list[int]) -> None:
@@ -94,7 +77,7 @@ def on_processor(report: Report, changes: dict[str, Any], rounds: int, sizes: li
     torch.set_num_threads(THREADS)
     device = torch.device("cpu")
     task = new_task(changes, device)
-    plain = PlainHiCMAE(task.architecture)
+    plain = new_plain(task.architecture, device)
     take_weights(plain, task.model)
     batch = noise(task.architecture, CPU_BATCH, device)
     ours = our_step(task, batch)
@@ -114,73 +97,14 @@ def on_processor(report: Report, changes: dict[str, Any], rounds: int, sizes: li
     report.target("Share of the matrix rate", 100 * share, 70, "%")
 
 
-def on_accelerator(
-    report: Report,
-    device: torch.device,
-    changes: dict[str, Any],
-    rounds: int,
-    *,
-    sizes: list[int],
-    most: int,
-) -> None:
-    """bf16 with `torch.compile` beside fp16 autocast in the plain formulation."""
-
-    def built(clips: int, *, checkpointing: bool, compiled: bool) -> Step:
-        task = new_task(changes, device)
-        if checkpointing:
-            checkpoint_activations(task.model)
-        if compiled:
-            task.model.compile()
-        return our_step(task, noise(task.architecture, clips, device), torch.bfloat16)
-
-    def plain_built(clips: int) -> Step:
-        plain = PlainHiCMAE(Architecture.of_size("base", **changes)).to(device)
-        return plain_step(plain, noise(plain.shape, clips, device), torch.float16)
-
-    # Compiling takes minutes for each batch, so that the search runs without; it needs more memory.
-    def uncompiled(clips: int, *, checkpointing: bool = False) -> None:
-        twice(built(clips, checkpointing=checkpointing, compiled=False))
-
-    checkpointed = partial(uncompiled, checkpointing=True)
-    full = largest_batch(uncompiled, most=most)
-    plain_full = largest_batch(lambda clips: twice(plain_built(clips)), most=most)
-    few = min(64, full)
-    rows: list[list[str | float]] = [["plain, fp16", plain_full, "", ""]]
-    for name, steps, largest in (
-        ("bf16", uncompiled, full),
-        ("bf16, activation checkpointing", checkpointed, largest_batch(checkpointed, most=most)),
-    ):
-        peaks = [peak_gib(partial(steps, clips)) for clips in (few, largest)]
-        rows.append([name, largest, *peaks])
-    columns = ["", "largest batch", f"GiB at peak, {few} clips", "GiB at peak, largest batch"]
-    report.table("Memory of a pre-training step", columns, rows)
-
-    products = MatrixProducts(sizes, device, torch.bfloat16)
-    per_clip = operations(built(8, checkpointing=False, compiled=False).gradients) / 8
-    for clips in sorted({min(full, plain_full), full}):
-        free()
-        works = {"ours": built(clips, checkpointing=False, compiled=True)}
-        if clips <= plain_full:
-            works = {"plain": plain_built(clips)} | works
-        seconds = alternating(works | products.works(), rounds)
-        rates = products.rates(seconds)
-        count = per_clip * clips
-        title = "Pre-training step on the card"
-        counts = dict.fromkeys(works, count)
-        report_steps(report, title, counts, seconds, clips=clips, rates=rates)
-        if "plain" in works:
-            what = "bf16, compiled: times as fast as plain under fp16 autocast"
-            report.target(what, ratio(seconds["plain"], seconds["ours"]), 2.5)
-        if clips == full:
-            where_time_goes(report, "Where the time of a step goes", works["ours"], device)
-            share = share_of_rate(count, seconds["ours"], rates)
-            report.target("Share of the bf16 matrix rate, card full", 100 * share, 45, "%")
-        del works
-
-
-def new_task(changes: dict[str, Any], device: torch.device) -> PretrainingTask:
+def new_task(changes: dict[str, Any], device: torch.device, size: Size = "base") -> PretrainingTask:
     """The task of the recipe."""
-    return PretrainingTask(**RECIPE, architecture=changes).to(device)
+    return PretrainingTask(**RECIPE, size=size, architecture=changes).to(device)
+
+
+def new_plain(shape: Architecture, device: torch.device) -> PlainHiCMAE:
+    """The model in its plain formulation."""
+    return PlainHiCMAE(shape).to(device)
 
 
 def noise(shape: Architecture, clips: int, device: torch.device, views: int = 1) -> dict[str, Any]:
@@ -191,6 +115,10 @@ def noise(shape: Architecture, clips: int, device: torch.device, views: int = 1)
         "video": torch.randn(clips, views, 3, shape.num_frames, side, side, device=device),
         "audio": torch.randn(clips, views, 1, shape.audio_frames, shape.mel_bins, device=device),
     }
+
+
+training_batch = noise
+"""What a step of this kind reads."""
 
 
 def plain_step(

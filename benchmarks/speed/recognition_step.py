@@ -4,8 +4,8 @@
 
 The published evaluation shows every clip in two windows and two spatial crops. Frames are always
 squares here, where the crops coincide, so that only one of them is computed; each clip is opened
-and decoded once for all its views. On the CPU: base size, two clips, single precision, two threads.
-On an accelerator: bf16 with `torch.compile` beside the plain formulation under fp16 autocast.
+and decoded once for all its views. Base size, two clips, single precision, two threads.
+`benchmarks/accelerator.py` measures the same step on an accelerator.
 """
 
 from __future__ import annotations
@@ -26,15 +26,12 @@ from steps import (
     MatrixProducts,
     Step,
     difference,
-    free,
     gradient_difference,
-    largest_batch,
     operations,
     our_step,
     report_steps,
     require_same,
     share_of_rate,
-    twice,
     where_time_goes,
 )
 from torch import Tensor
@@ -42,6 +39,7 @@ from torch import Tensor
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest
 from hicmae.models import Architecture
+from hicmae.models.sizes import Size
 from hicmae.tasks import ClassificationTask
 
 CLASSES = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
@@ -60,7 +58,7 @@ MOST_ROUNDS = 3  # a round takes long
 
 
 def main(options: argparse.Namespace, report: Report) -> None:
-    """Measures on the CPU and, where there is one, on the accelerator; counts views and files."""
+    """Measures on the processor; counts views and files."""
     changes = SMALLEST if options.smallest else {}
     rounds = min(options.rounds, MOST_ROUNDS)
     on_processor(report, changes, rounds, [64] if options.smallest else CPU_SIZES)
@@ -68,17 +66,6 @@ def main(options: argparse.Namespace, report: Report) -> None:
         count_files(report, clips=2 if options.smallest else 20)
     else:
         report.note(f"No clips at {CLIPS}: opened files were not counted.")
-    if torch.cuda.is_available():
-        on_accelerator(
-            report,
-            torch.device("cuda"),
-            changes,
-            options.rounds,
-            sizes=[512] if options.smallest else [4096, 8192, 16384],
-            most=16 if options.smallest else 1024,
-        )
-    else:
-        report.note("No accelerator here: bf16 and the largest batch were not measured.")
 
 
 def on_processor(report: Report, changes: dict[str, Any], rounds: int, sizes: list[int]) -> None:
@@ -88,7 +75,7 @@ def on_processor(report: Report, changes: dict[str, Any], rounds: int, sizes: li
     task = new_task(changes, device)
     plain = new_plain(task.architecture, device)
     take_weights(plain, task.model)
-    batch = labelled(task.architecture, CPU_BATCH, device)
+    batch = training_batch(task.architecture, CPU_BATCH, device)
     check(report, task, plain, batch)
 
     steps = {"plain": plain_step(plain, batch), "ours": our_step(task, batch)}
@@ -197,59 +184,11 @@ def opened_files() -> Iterator[list[str]]:
         av.open = original
 
 
-def on_accelerator(
-    report: Report,
-    device: torch.device,
-    changes: dict[str, Any],
-    rounds: int,
-    *,
-    sizes: list[int],
-    most: int,
-) -> None:
-    """bf16 with `torch.compile` beside fp16 autocast in the plain formulation."""
-
-    def built(clips: int, *, compiled: bool) -> Step:
-        task = new_task(changes, device)
-        if compiled:
-            task.model.compile()
-        return our_step(task, labelled(task.architecture, clips, device), torch.bfloat16)
-
-    def plain_built(clips: int) -> Step:
-        plain = new_plain(Architecture.of_size("base", **changes), device)
-        return plain_step(plain, labelled(plain.shape, clips, device), torch.float16)
-
-    # Compiling takes minutes for each batch, so that the search runs without; it needs more memory.
-    full = largest_batch(lambda clips: twice(built(clips, compiled=False)), most=most)
-    plain_full = largest_batch(lambda clips: twice(plain_built(clips)), most=most)
-    report.note(f"Largest batch of a fine-tuning step: {full} clips in bf16, {plain_full} plain.")
-    few = 8
-    per_clip = operations(built(few, compiled=False).gradients) / few
-    free()
-    products = MatrixProducts(sizes, device, torch.bfloat16)
-    for clips in sorted({min(full, plain_full), full}):
-        steps = {"ours": built(clips, compiled=True)}
-        if clips <= plain_full:
-            steps = {"plain": plain_built(clips)} | steps
-        seconds = alternating(steps | products.works(), rounds)
-        rates = products.rates(seconds)
-        title = "Fine-tuning step on the card"
-        count = per_clip * clips
-        counts = dict.fromkeys(steps, count)
-        report_steps(report, title, counts, seconds, clips=clips, rates=rates)
-        if "plain" in steps:
-            what = "Fine-tuning in bf16, compiled: times as fast as plain under fp16 autocast"
-            report.target(what, faster(seconds), 2.5)
-        if clips == full:
-            where_time_goes(report, "Where the time of a step goes", steps["ours"], device)
-            share = share_of_rate(count, seconds["ours"], rates)
-            report.target("Fine-tuning: share of the bf16 matrix rate", 100 * share, 45, "%")
-        del steps
-        free()
-
-
-def new_task(changes: dict[str, Any], device: torch.device) -> ClassificationTask:
+def new_task(
+    changes: dict[str, Any], device: torch.device, size: Size = "base"
+) -> ClassificationTask:
     """The task of the recipe."""
-    return ClassificationTask(CLASSES, **RECIPE, architecture=changes).to(device)
+    return ClassificationTask(CLASSES, **RECIPE, size=size, architecture=changes).to(device)
 
 
 def new_plain(shape: Architecture, device: torch.device) -> PlainRecognitionModel:
@@ -257,7 +196,7 @@ def new_plain(shape: Architecture, device: torch.device) -> PlainRecognitionMode
     return PlainRecognitionModel(shape, len(CLASSES), RECIPE["drop_path"]).to(device)
 
 
-def labelled(shape: Architecture, clips: int, device: torch.device) -> dict[str, Any]:
+def training_batch(shape: Architecture, clips: int, device: torch.device) -> dict[str, Any]:
     """A preprocessed batch with labels."""
     target = torch.arange(clips, device=device) % len(CLASSES)
     return noise(shape, clips, device) | {"target": target}

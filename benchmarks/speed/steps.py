@@ -67,11 +67,15 @@ class Step:
         self.scaler.scale(loss).backward()
         return loss.detach()
 
-    def __call__(self) -> None:
-        """The whole step, until the device is done with it."""
+    def advance(self) -> None:
+        """The whole step; the device may not be done with it."""
         self.gradients()
         self.scaler.step(self.optimiser)
         self.scaler.update()
+
+    def __call__(self) -> None:
+        """The whole step, until the device is done with it."""
+        self.advance()
         finish(self.device)
 
 

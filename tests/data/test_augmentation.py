@@ -12,6 +12,7 @@ from hicmae.data.augmentation import (
     WaveformGain,
 )
 from hicmae.data.cropping import Crops, MultiScaleCrop, cut, draw_mirrored
+from hicmae.data.erasing import erase_each, erase_together
 from hicmae.errors import ConfigError
 
 
@@ -185,6 +186,17 @@ def test_switched_off_leaves_the_picture():
     assert torch.equal(augmentation.waveform(waveform, torch.tensor([7])), waveform)
     batch = {"video": frames}
     assert augmentation.mixed(batch) is batch
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_clips_are_erased_together_as_one_by_one(noisy):
+    boxes = [(2, 3, 7, 5), (0, 0, 0, 0), (0, 0, 12, 1), (5, 11, 3, 4)]
+    frames = torch.full((4, 2, 3, 12, 15), 9.0)
+    each = erase_each(frames.clone(), boxes, noisy=noisy)
+    together = erase_together(frames, boxes, noisy=noisy)
+    assert torch.equal(each == 9, together == 9)
+    assert [clip.ne(9).sum().item() for clip in together] == [6 * 35, 0, 6 * 12, 6 * 12]
+    torch.testing.assert_close(together, together[:, :1].expand_as(together))
 
 
 def test_erasing_fills_with_noise_or_the_mean():

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from timm.data import auto_augment as timm_set
 
-from hicmae.data.rand_augment import OPERATIONS, SETS, RandAugment
+from hicmae.data.batched_operations import OPERATIONS
+from hicmae.data.rand_augment import SETS, RandAugment, follow_each, follow_together
 from hicmae.errors import ConfigError
 
-GREY = [128.0, 128.0, 128.0]
 GEOMETRY = {"Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY"}
 
 
@@ -52,10 +52,10 @@ def test_operations_are_those_of_timm(operations, name, level, negative, monkeyp
         argument = ours(level, None) if ours else ()
         expected = theirs(level, {}) if theirs else ()
     assert argument == pytest.approx(expected)
+    changed = OPERATIONS[name](clip()[None], torch.tensor([*argument, 0.0])[:1])[0]
     if name == "Posterize" and argument == (0,):  # which a current Pillow refuses
-        assert not OPERATIONS[name](clip(), *argument, fill=GREY).any()
+        assert not changed.any()
         return
-    changed = OPERATIONS[name](clip(), *argument, fill=GREY)
     for before, after in zip(clip(), changed, strict=True):
         wanted = timm_set.NAME_TO_OP[name_in_timm(name, operations)](
             Image.fromarray(before.permute(1, 2, 0).numpy()),
@@ -64,29 +64,40 @@ def test_operations_are_those_of_timm(operations, name, level, negative, monkeyp
             resample=Image.Resampling.BILINEAR,
         )
         distance = np.abs(after.permute(1, 2, 0).numpy().astype(int) - np.asarray(wanted))
-        if name in GEOMETRY:  # at the border torchvision blends with the filling
+        if name in GEOMETRY:  # at the border we blend with the filling
             assert np.quantile(distance, 0.9) <= 1
         else:
             assert distance.max() <= 1
 
 
 def test_all_frames_share_the_draw_and_seeds_decide_it():
-    still = clip(frames=1).expand(3, -1, -1, -1).contiguous()
+    still = clip(frames=1).expand(1, 3, -1, -1, -1).contiguous()
     augment = RandAugment(probability=1.0)
     seen = []
     for seed in (*range(12), 0):
         torch.manual_seed(seed)
         changed = augment(still)
         assert changed.dtype == torch.uint8
-        assert torch.equal(changed, changed[:1].expand_as(changed))
+        assert torch.equal(changed, changed[:, :1].expand_as(changed))
         seen.append(changed)
     assert torch.equal(seen[0], seen[-1])
     assert len({tuple(changed.flatten().tolist()) for changed in seen}) == 12
-    assert torch.equal(still, clip(frames=1).expand(3, -1, -1, -1))
+    assert torch.equal(still, clip(frames=1).expand_as(still))
+
+
+def test_together_is_clip_by_clip():
+    clips = torch.stack([clip(seed=seed) for seed in range(9)])
+    torch.manual_seed(2)
+    draw = RandAugment(probability=0.6).draw
+    plans = [[], *(draw([]) for _ in clips[1:])]
+    assert len({name for plan in plans for name, _ in plan}) > 8
+    each, together = follow_each(clips, plans), follow_together(clips, plans)
+    assert torch.equal(each, together)
+    assert torch.equal(each[0], clips[0])
 
 
 def test_sizes_of_change():
-    still = clip()
+    still = clip()[None]
     torch.manual_seed(0)
     assert torch.equal(RandAugment(probability=0.0)(still), still)
     sizes = {}

@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torchaudio.transforms import FrequencyMasking, TimeMasking
-from torchvision.transforms import v2
 
 from hicmae.data.batches import Batch
 from hicmae.data.cropping import (
@@ -24,6 +23,7 @@ from hicmae.data.cropping import (
     cut,
     draw_mirrored,
 )
+from hicmae.data.erasing import Erasing
 from hicmae.data.mixing import Mixing
 from hicmae.errors import ConfigError
 
@@ -272,9 +272,7 @@ class FinetuningAugmentation(Augmentation):
         self.crop = None if crop_scale is None else RandomResizedCrop(crop_scale, crop_ratio)
         self.flip = flip
         self.resizing = check_resizing(resizing)
-        self.erase = v2.RandomErasing(
-            p=erasing, value="random" if erasing_value == "pixel" else 0, inplace=True
-        )
+        self.erase = Erasing(erasing, erasing_value)
         self.gain = nn.Identity() if gain is None else WaveformGain(gain, gain_concentration)
         self.shift = CircularShift(shift) if shift else None
         masked = time_mask or frequency_mask
@@ -297,11 +295,7 @@ class FinetuningAugmentation(Augmentation):
 
     def frames(self, frames: Tensor, size: int) -> Tensor:
         """Recoloured, moved, cropped, resized, perhaps mirrored; see `Augmentation.frames`."""
-        changed = frames
-        if self.rand_augment:
-            changed = frames.clone()
-            for clip, out in zip(frames, changed, strict=True):
-                out.copy_(self.rand_augment(clip))
+        changed = self.rand_augment(frames) if self.rand_augment else frames
         crops = self._crops(len(frames), *frames.shape[-2:])
         return cut(changed.movedim(2, -1), None, crops, size)
 
@@ -312,9 +306,7 @@ class FinetuningAugmentation(Augmentation):
 
     def normalised(self, frames: Tensor) -> Tensor:
         """Perhaps with a rectangle erased; see `Augmentation.normalised`."""
-        for clip in frames:
-            self.erase(clip)
-        return frames
+        return self.erase(frames)
 
     def waveform(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Louder or softer and perhaps moved; see `Augmentation.waveform`."""

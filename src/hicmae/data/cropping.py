@@ -135,6 +135,8 @@ def cut(frames: Tensor, matrices: Tensor | None, crops: Crops, size: int) -> Ten
         return cut_together(pictures, crops, size, bytewise=bytewise)
     kind = torch.uint8 if bytewise else torch.float32
     result = frames.new_empty((*frames.shape[:2], size, size, 3), dtype=kind).movedim(-1, 2)
+    if matrices is None and frames.stride(-1) != 1:  # as the pictures lie in memory
+        result = result.contiguous()
     # Clip by clip, what lies in between stays in the cache of the processor.
     for clip, (box, mirrored) in enumerate(zip(crops.boxes, crops.mirrored, strict=True)):
         if matrices is None:

@@ -1,23 +1,23 @@
 """RandAugment for clips: what is drawn holds for all frames of a clip.
 
-The draws are pytorchvideo's, the operations torchvision's on whole clips of bytes, and the two sets
-of operations those that timm calls `rand-...-inc1` and `rand-...-inc0`. pytorchvideo's own
-operations turn bytes into floats and back, and go through the frames one by one.
+The draws are pytorchvideo's, and the two sets of operations those that timm calls `rand-...-inc1`
+and `rand-...-inc0`. pytorchvideo's own operations turn bytes into floats and back, and go through
+the frames one by one.
 """
 
-import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F  # noqa: N812
 
+from hicmae.data.batched_operations import OPERATIONS
 from hicmae.data.pytorchvideo_compat import AugmentTransform, OpSampler
 from hicmae.errors import ConfigError
 
 OperationSet = Literal["increasing", "plain"]
+Plan = list[tuple[str, float]]
 
 _HIGHEST_LEVEL = 10  # of pytorchvideo as of timm
 
@@ -28,8 +28,8 @@ class RandAugment(nn.Module):
     With the increasing set a larger magnitude is a stronger change throughout; with the plain one
     posterize and solarize grow weaker, and brightness, contrast, colour and sharpness run from 0.1
     to 1.9, so that the middle changes nothing. What a shift, shear or rotation leaves empty is
-    filled with middle grey. As torchvision interpolates tensors, geometry is bilinear; the
-    reference implementation, on PIL images, is bicubic.
+    filled with middle grey. Geometry is bilinear; the reference implementation, on PIL images, is
+    bicubic.
 
     Args:
         operations: The "increasing" or the "plain" set.
@@ -62,10 +62,10 @@ class RandAugment(nn.Module):
                     name,
                     magnitude,
                     prob=probability,
-                    name_to_transform_func=OPERATIONS,
+                    name_to_transform_func={name: partial(_noted, name)},
                     level_to_arg=arguments,
                     transform_max_paras=dict.fromkeys(arguments),
-                    transform_hparas={"fill": [128.0, 128.0, 128.0]},
+                    transform_hparas={"fill": None},
                     sampling_hparas={"sampling_std": std},
                 )
                 for name in arguments
@@ -74,92 +74,48 @@ class RandAugment(nn.Module):
             replacement=True,
         )
 
-    def forward(self, clip: Tensor) -> Tensor:
-        """uint8 (T, 3, H, W) to the same."""
-        changed: Tensor = self.draw(clip)
-        return changed
+    def forward(self, clips: Tensor) -> Tensor:
+        """uint8 (N, T, 3, H, W) to the same, each clip by draws of its own."""
+        plans = [self.draw([]) for _ in range(len(clips))]
+        follow = follow_each if clips.device.type == "cpu" else follow_together
+        return follow(clips, plans)
 
 
-def _recolour(operation: Any, clip: Tensor, *argument: float, fill: list[float]) -> Tensor:
-    """An operation that leaves nothing to be filled."""
+def _noted(name: str, plan: Plan, strength: float = 0.0, *, fill: None) -> Plan:
+    """In place of an operation on a clip, a note of it."""
     del fill
-    result: Tensor = operation(clip, *argument)
-    return result
+    return [*plan, (name, strength)]
 
 
-def _solarize(clip: Tensor, threshold: int) -> Tensor:
-    # torchvision refuses the threshold 256, which no pixel reaches.
-    return clip if threshold > 255 else F.solarize(clip, threshold)
+def follow_each(clips: Tensor, plans: Sequence[Plan]) -> Tensor:
+    """Puts clips through their operations one by one, as a processor likes it.
+
+    Args:
+        clips: uint8 (N, T, 3, H, W).
+        plans: Names and strengths of the operations of each clip.
+    """
+    changed = clips.clone(memory_format=torch.contiguous_format)
+    for clip, plan in enumerate(plans):
+        out = changed[clip : clip + 1]
+        for name, strength in plan:
+            out.copy_(OPERATIONS[name](out, torch.tensor([float(strength)])))
+    return changed
 
 
-def _solarize_add(clip: Tensor, addend: int) -> Tensor:
-    return torch.where(clip < 128, clip + addend, clip)
-
-
-def _sharpen(clip: Tensor, factor: float) -> Tensor:
-    # On a processor the convolution inside is several times as fast with the colours last.
-    pictures = clip.contiguous(memory_format=torch.channels_last)
-    return F.adjust_sharpness(pictures, factor).contiguous()
-
-
-def _rotate(clip: Tensor, degrees: float, *, fill: list[float]) -> Tensor:
-    return F.rotate(clip, degrees, InterpolationMode.BILINEAR, fill=fill)
-
-
-def _move(
-    clip: Tensor,
-    *,
-    shift: tuple[float, float] = (0.0, 0.0),
-    slope: tuple[float, float] = (0.0, 0.0),
-    fill: list[float],
-) -> Tensor:
-    """Shifts by parts of width and height, shears about the upper left corner."""
-    height, width = clip.shape[-2:]
-    return F.affine(
-        clip,
-        angle=0.0,
-        translate=[-shift[0] * width, -shift[1] * height],
-        scale=1.0,
-        shear=[math.degrees(math.atan(part)) for part in slope],
-        interpolation=InterpolationMode.BILINEAR,
-        fill=fill,
-        center=[0.0, 0.0],
-    )
-
-
-def _shear_x(clip: Tensor, slope: float, *, fill: list[float]) -> Tensor:
-    return _move(clip, slope=(slope, 0.0), fill=fill)
-
-
-def _shear_y(clip: Tensor, slope: float, *, fill: list[float]) -> Tensor:
-    return _move(clip, slope=(0.0, slope), fill=fill)
-
-
-def _translate_x(clip: Tensor, part: float, *, fill: list[float]) -> Tensor:
-    return _move(clip, shift=(part, 0.0), fill=fill)
-
-
-def _translate_y(clip: Tensor, part: float, *, fill: list[float]) -> Tensor:
-    return _move(clip, shift=(0.0, part), fill=fill)
-
-
-OPERATIONS = {
-    "AutoContrast": partial(_recolour, F.autocontrast),
-    "Equalize": partial(_recolour, F.equalize),
-    "Invert": partial(_recolour, F.invert),
-    "Rotate": _rotate,
-    "Posterize": partial(_recolour, F.posterize),
-    "Solarize": partial(_recolour, _solarize),
-    "SolarizeAdd": partial(_recolour, _solarize_add),
-    "Color": partial(_recolour, F.adjust_saturation),
-    "Contrast": partial(_recolour, F.adjust_contrast),
-    "Brightness": partial(_recolour, F.adjust_brightness),
-    "Sharpness": partial(_recolour, _sharpen),
-    "ShearX": _shear_x,
-    "ShearY": _shear_y,
-    "TranslateX": _translate_x,
-    "TranslateY": _translate_y,
-}
+def follow_together(clips: Tensor, plans: Sequence[Plan]) -> Tensor:
+    """What `follow_each` does, for all clips at once that an operation comes next for."""
+    changed = clips.clone()
+    for step in range(max(map(len, plans), default=0)):
+        groups: dict[str, dict[int, float]] = {}
+        for clip, plan in enumerate(plans):
+            if step < len(plan):
+                name, strength = plan[step]
+                groups.setdefault(name, {})[clip] = strength
+        for name, group in groups.items():
+            chosen, strengths = (torch.tensor([*part]) for part in (group, group.values()))
+            chosen, strengths = chosen.to(clips.device), strengths.float().to(clips.device)
+            changed[chosen] = OPERATIONS[name](changed[chosen], strengths)
+    return changed
 
 
 # A strength becomes an argument; pytorchvideo passes a second value, which is not needed here.

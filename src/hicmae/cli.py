@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hicmae.configs import config_names, describe
+from hicmae.consoles import escape_what_cannot_be_shown, plain_console
 from hicmae.errors import HicmaeError
 from hicmae.imports import quick_imports
 from hicmae.machine import settle
@@ -91,6 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The console command."""
     settle()  # before a command imports torch
     given = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    escape_what_cannot_be_shown()
     try:
         dispatch(given)
     except KeyboardInterrupt:
@@ -230,9 +232,7 @@ def _main_sentence(message: str) -> str:
 
 def fail(sentence: str) -> NoReturn:
     """Prints the sentence and ends with status 2."""
-    Console(stderr=True).print(
-        f"hicmae: {sentence}", style="bold red", markup=False, soft_wrap=True
-    )
+    plain_console(stderr=True).print(f"hicmae: {sentence}", style="bold red", soft_wrap=True)
     raise SystemExit(2)
 
 

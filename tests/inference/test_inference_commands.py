@@ -8,37 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import shell
 import torch
 from media_factory import numbered_picture, write_clip, write_image
-from safetensors.torch import save_file
-from tiny import tiny_architecture
+from tiny import CLASSES
+from tiny_models import write_model
 
-from hicmae.checkpoints import InputSettings, ModelDescription
-from hicmae.cli import main
 from hicmae.inference.commands import recognize
 from hicmae.inference.feature_store import FeatureStore
 from hicmae.inference.features import read_features
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.media import VideoReader
-from hicmae.models import RecognitionModel
 
-CLASSES = ("anger", "calm", "joy")
 WIDTH = 16
-
-
-def write_model(folder, kind="classification", modality="audio_visual", seed=0):
-    torch.manual_seed(seed)
-    outputs = () if kind == "pretraining" else CLASSES
-    shape = tiny_architecture(audio_frames=64)
-    model = RecognitionModel(shape, len(outputs), modality=modality)
-    if outputs:
-        torch.nn.init.normal_(model.head.weight)  # as large as a trained one's
-    inputs = InputSettings(stride=4, frame_size=40)
-    description = ModelDescription(kind, outputs, shape, modality=modality, inputs=inputs)
-    folder.mkdir()
-    (folder / "config.json").write_text(description.as_json())
-    save_file(model.state_dict(), folder / "model.safetensors")
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -70,11 +52,7 @@ def good(media):
 
 def tell(command, *arguments, faces="none"):
     """The exit status."""
-    try:
-        main([command, *map(str, arguments), f"--faces={faces}", "--device=cpu"])
-    except SystemExit as leaving:
-        return leaving.code or 0
-    return 0
+    return shell.tell(command, *arguments, f"--faces={faces}", "--device=cpu")
 
 
 class TestRecognize:
@@ -144,7 +122,7 @@ class TestRecognize:
             "recognize", "take.1", "--checkpoint", model, "--use=video", "--render", "shown"
         )
         assert status == 0
-        assert [path.name for path in Path("shown").iterdir()] == ["take.1.mp4"]
+        assert [path.name for path in Path("shown").glob("*.mp4")] == ["take.1.mp4"]
 
     def test_values_have_no_emotion(self, tmp_path, good, capsys):
         other = write_model(tmp_path / "values", kind="regression")

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from media_factory import write_clip
+from shell import tell
 from tiny import ARCHITECTURE
 
-from hicmae.cli import main
 from hicmae.data.manifest import read_manifest
 from hicmae.media import VideoReader, read_audio
 from hicmae.training.commands import run
@@ -46,15 +46,6 @@ def media(tmp_path_factory):
     silence.write_bytes(content)
     (root / "cut.mp4").write_bytes(good.read_bytes()[:1500])
     return root
-
-
-def tell(*arguments):
-    """The exit status."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as leaving:
-        return leaving.code
-    return 0
 
 
 def problems(folder):

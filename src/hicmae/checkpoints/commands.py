@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from hicmae.checkpoints.guessing import GivenFacts
 from hicmae.checkpoints.reading import read_model
 from hicmae.checkpoints.scores import read_scores
 from hicmae.checkpoints.writing import require_free, target_format, write_model
+from hicmae.consoles import plain_console
 from hicmae.errors import ConfigError
 
 _PUBLISHED = GivenFacts()
@@ -72,15 +71,13 @@ def convert(
     write_model(model, Path(target), form, overwrite=overwrite)
     count = sum(tensor.numel() for tensor in model.weights.values())
     names = {"folder": "a model folder", "lightning": "a Lightning checkpoint"}
-    Console().print(
+    plain_console().print(
         f"{source} is now {names.get(form, 'in the public format')}: {target} "
         f"({model.description.kind}, {len(model.weights)} tensors, {count / 1e6:.2f} M parameters)",
-        highlight=False,
         soft_wrap=True,
-        markup=False,
     )
     if form == "public":
-        Console().print(
+        plain_console().print(
             "It keeps tensors alone: whoever converts it back names outputs, heads and sizes of "
             "the input again.",
             soft_wrap=True,

@@ -39,6 +39,7 @@ from hicmae.data.table_files import read_table
 from hicmae.errors import DataError
 from hicmae.files import whole_file
 from hicmae.media import Side
+from hicmae.media.listing import TABLE_SUFFIXES
 from hicmae.media.members import file_of, is_there
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
@@ -266,7 +267,7 @@ def save_manifest(table: pd.DataFrame, path: str | Path, *, overwrite: bool = Fa
     """
     path = Path(path).expanduser()
     suffix = path.suffix.lower()
-    if suffix not in (".csv", ".tsv", ".parquet"):
+    if suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path} is no name for a manifest; let it end in .csv, .tsv or .parquet.")
     folder = path.parent.absolute()
     table = table.drop(columns=[name for name in COLUMNS if _says_nothing(table, name)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from hicmae.consoles import plain_console
 from hicmae.demo.corpus import make_corpus
 from hicmae.imports import quick_imports
 
@@ -86,7 +87,7 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
     Returns:
         The fine-tuned models by how they began: "pre-trained" and "from scratch".
     """
-    console = Console()
+    console = plain_console()
     start = time.perf_counter()
     console.rule("A synthetic corpus: rendered faces and synthesised voices, no real people")
     manifest = make_corpus(
@@ -163,13 +164,12 @@ def run_demo(folder: Path, *, seed: int, effort: Effort) -> dict[str, Outcome]:
         ("pre-trained model", checkpoint),
         ("fine-tuned model", _newest(best / "checkpoints", "best*.ckpt")),
     ):
-        console.print(f"{what:18} {where}", soft_wrap=True, highlight=False)
+        console.print(f"{what:18} {where}", soft_wrap=True)
     clip = manifest.parent / str(table["video"].iloc[-1])
     console.print(
         f"\nOn a clip, of the demo or of yours:\n  hicmae recognize {clip} --checkpoint "
         f"{_newest(best / 'checkpoints', 'best*.ckpt')}",
         soft_wrap=True,
-        highlight=False,
     )
     return outcomes
 

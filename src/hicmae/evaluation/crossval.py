@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
-from rich.console import Console
 from rich.table import Table
 
 from hicmae.configs import config_folder, resolve_arguments
+from hicmae.consoles import plain_console
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import ConfigError, DataError
 from hicmae.evaluation.fold_runs import fold_command, locked, run_fold
@@ -274,7 +274,7 @@ def _run_folds(
     data: AudioVisualDataModule,
     lock: tuple[int, ...],
 ) -> None:
-    console = Console()
+    console = plain_console()
     for place, fold in enumerate(folds, start=1):
         result = read_fold(folder, fold)
         how = "was done before"
@@ -288,7 +288,7 @@ def _run_folds(
             write_tables(read_results(folder), folder)
             how = "is done"
         line = _fold_line(result, setup)
-        console.print(f"Fold {fold} {how}: {line}", highlight=False, soft_wrap=True)
+        console.print(f"Fold {fold} {how}: {line}", soft_wrap=True)
 
 
 def _fold_line(result: FoldResult, setup: RunSetup) -> str:
@@ -304,7 +304,7 @@ def _show(results: Results, folder: Path) -> None:
     table = Table(*head, title=f"{results.setup.title} ({results.folds_label()})", box=None)
     for line in lines:
         table.add_row(*line)
-    console = Console()
+    console = plain_console()
     console.print(table)
-    console.print(f"Checkpoint: {results.setup.selection}.", highlight=False, soft_wrap=True)
-    console.print(f"Tables: {folder / 'results.md'}", highlight=False, soft_wrap=True)
+    console.print(f"Checkpoint: {results.setup.selection}.", soft_wrap=True)
+    console.print(f"Tables: {folder / 'results.md'}", soft_wrap=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.console import Console
 
+from hicmae.consoles import plain_console
 from hicmae.evaluation.results import Results, read_results
 from hicmae.evaluation.scores import in_percent, metric_label
 from hicmae.evaluation.setup import ON_TEST_FOLD
@@ -86,9 +86,9 @@ def write_report(folders: Sequence[Path], output: Path) -> None:
     report_frame(rows).to_csv(output / "report.csv", index=False)
     (output / "report.md").write_text(report_page(rows), encoding="utf-8")
     report_figure(rows).savefig(output / "report.png", dpi=110)
-    console = Console()
+    console = plain_console()
     for name in ("report.md", "report.csv", "report.png"):
-        console.print(output / name, highlight=False, soft_wrap=True)
+        console.print(output / name, soft_wrap=True)
 
 
 def report_rows(runs: Sequence[tuple[Path, Results]]) -> list[Row]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hicmae.checkpoints import load_recognition_model
 from hicmae.choices import ExportFormat
+from hicmae.consoles import plain_console
 from hicmae.errors import ConfigError, HicmaeError
 from hicmae.export import formats, parity
 from hicmae.export.graph import ClipModel
@@ -54,11 +55,11 @@ def export(
     inputs = parity.made_inputs(model)
     if check_clip is not None:
         inputs |= parity.clip_inputs(model, check_clip)
-    console = Console()
+    console = plain_console()
     with _written(output) as part:
         with console.status("Following the model's operations"):
             program = formats.trace(model)
-        with console.status(f"Writing {output}"):
+        with console.status(Text(f"Writing {output}")):
             if format == "onnx":
                 formats.write_onnx(program, model, part, opset)
             else:
@@ -76,7 +77,6 @@ def export(
     console.print(
         f"Wrote {output}: {output.stat().st_size / 1e6:.1f} MB; a window takes {seconds[1]:.3g} s "
         f"(the model itself {seconds[0]:.3g} s) on this CPU.",
-        highlight=False,
         soft_wrap=True,
     )
 

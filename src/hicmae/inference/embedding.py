@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jsonargparse import Namespace
-from rich.console import Console
 
+from hicmae.consoles import plain_console
 from hicmae.errors import ConfigError
 from hicmae.inference.feature_store import FeatureStore
 from hicmae.inference.listing import NamedClip
@@ -85,7 +85,7 @@ def embed(options: Namespace) -> None:
 
 def _end_shard(mine: list[NamedClip], clips: list[NamedClip], rows: dict[str, Row]) -> None:
     if all_there(clips, rows):
-        Console().print("All clips are ready; give the command once more without --shard.")
+        plain_console().print("All clips are ready; give the command once more without --shard.")
     own = {clip.source: rows[clip.id] for clip in mine}
     failed = {source: row["message"] for source, row in own.items() if row["status"] == FAILED}
     tell_failed(failed, len(mine))
@@ -93,13 +93,12 @@ def _end_shard(mine: list[NamedClip], clips: list[NamedClip], rows: dict[str, Ro
 
 def _write_out(store: FeatureStore, clips: list[NamedClip], rows: dict[str, Row]) -> None:
     shapes = store.write_out([rows[clip.id] for clip in clips], [clip.source for clip in clips])
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     console.print(f"{store.output} holds features of {len(clips)} clips:")
     for name, shape in shapes.items():
         console.print(f"  {name:12} {' x '.join(map(str, shape))}")
     console.print("Read them in Python:")
-    console.print("  from hicmae.inference.features import read_features", markup=False)
+    console.print("  from hicmae.inference.features import read_features")
     console.print(
         f"  features = read_features({str(store.output)!r})  # features.table, features.joint",
-        markup=False,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicmae.errors import ConfigError, DataError
-from hicmae.media.listing import clips_of_folder, is_media_folder
+from hicmae.media.listing import TABLE_SUFFIXES, check_name, clips_of_folder, is_media_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ def list_clips(given: Sequence[str | Path], *, sounds_alone: bool) -> list[Named
         path = Path(text).expanduser()
         if not path.exists():
             raise DataError(f"There is no file or folder {path}: check the path.")
+        check_name(path)
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            raise DataError(f"{path} is a table: give the clips themselves, or their folder.")
         if not is_media_folder(path):
             name = Path(path.resolve().name)
             named = name if path.is_dir() else _without_suffix(name)

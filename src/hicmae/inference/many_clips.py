@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 from jsonargparse import Namespace
-from rich.console import Console
 
+from hicmae.consoles import plain_console
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
 from hicmae.inference.listing import NamedClip, list_clips
@@ -105,7 +105,7 @@ def open_log(
     way_out = f"give another {option}, or --restart to begin anew"
     log = ResultLog(folder, name, settings, way_out=way_out)
     if not log.exists and next(folder.glob("*.safetensors"), None):
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = plain_console(stderr=True, soft_wrap=True)
         console.print(f"{folder} is of an older version and is not read: its clips are done anew.")
     return log
 
@@ -179,10 +179,10 @@ def tell_failed(failed: Mapping[str, str], clips: int) -> None:
     """
     if not failed:
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = plain_console(stderr=True, soft_wrap=True)
     console.print(f"{len(failed)} of {clips} clips were left out:", style="bold red")
     for message in failed.values():
-        console.print(f"  {message}", markup=False)
+        console.print(f"  {message}")
     raise SystemExit(1)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 from jsonargparse import Namespace
-from rich.console import Console
 
+from hicmae.consoles import plain_console, shows_all_signs
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.files import whole_file
 from hicmae.inference.listing import NamedClip
@@ -29,7 +29,16 @@ from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.rendering import FORMATS, check_output, render
 from hicmae.inference.results import Recognition, window_table
 from hicmae.inference.tables import recognition_table
-from hicmae.ledger import DONE, Plan, ResultLog, Row, Tell, process_here
+from hicmae.ledger import (
+    DONE,
+    Plan,
+    ResultLog,
+    Row,
+    Tell,
+    is_output,
+    process_here,
+    write_settings,
+)
 from hicmae.media.recording import FileRecording
 
 
@@ -57,10 +66,14 @@ def recognize(options: Namespace) -> list[dict[str, Any]]:
     renders = _renders(options.render, clips)
     json_path = None if options.json in {None, "-"} else Path(options.json).expanduser()
     csv_path = None if options.csv is None else Path(options.csv).expanduser()
+    rendered = None if options.render is None else Path(options.render).expanduser()
+    marks = rendered is not None and rendered not in renders.values() and _is_ours(rendered)
     require_writable([json_path, csv_path, *renders.values()])
-    output = json_path or csv_path or (Path(options.render).expanduser() if renders else None)
+    output = json_path or csv_path or rendered
     log = _open_log(recognizer, options, output) if output and len(clips) > 1 else None
-    console = Console(quiet=options.json == "-")
+    if rendered is not None and marks:
+        write_settings(rendered, "recognize", _settings(recognizer, options))
+    console = plain_console(quiet=options.json == "-")
 
     def compute(clip: NamedClip, tell: Tell) -> Recognition:
         # Most of the time of a rendered clip goes into its pictures.
@@ -83,7 +96,7 @@ def recognize(options: Namespace) -> list[dict[str, Any]]:
     def keep(clip: NamedClip, result: Recognition) -> Row:
         console.print(recognition_table(result, clip.source))
         if renders:
-            console.print(f"rendered to {renders[clip]}", highlight=False, soft_wrap=True)
+            console.print(f"rendered to {renders[clip]}", soft_wrap=True)
         return {
             "status": DONE,
             "message": "",
@@ -113,13 +126,23 @@ def recognize(options: Namespace) -> list[dict[str, Any]]:
 
 
 def _open_log(recognizer: EmotionRecognizer, options: Namespace, output: Path) -> ResultLog:
-    settings = settings_of(recognizer, options) | {
+    option = next(name for name in ("json", "csv", "render") if options[name] not in {None, "-"})
+    folder = output.with_name(f"{output.name}.parts")
+    settings = _settings(recognizer, options)
+    return open_log(folder, "recognize", settings, option=f"--{option}", restart=options.restart)
+
+
+def _settings(recognizer: EmotionRecognizer, options: Namespace) -> dict[str, Any]:
+    return settings_of(recognizer, options) | {
         "outputs": recognizer.outputs,
         "render": options.render,
     }
-    option = next(name for name in ("json", "csv", "render") if options[name] not in {None, "-"})
-    folder = output.with_name(f"{output.name}.parts")
-    return open_log(folder, "recognize", settings, option=f"--{option}", restart=options.restart)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else's files lie in a folder for rendered copies."""
+    names = [item.name for item in folder.iterdir()] if folder.is_dir() else []
+    return not names or is_output(folder, names)
 
 
 def _is_done(clips: Sequence[NamedClip], renders: dict[NamedClip, Path]) -> Callable[[Row], bool]:
@@ -143,9 +166,15 @@ def _renders(given: str | None, clips: Sequence[NamedClip]) -> dict[NamedClip, P
         raise ConfigError(
             f"--render {given} is one file, but there are {len(clips)} clips: name a folder."
         )
+    inputs = {clip.path.resolve() for clip in clips}
     renders = {clip: target / clip.name.with_name(f"{clip.name.name}.mp4") for clip in clips}
     owners: dict[Path, NamedClip] = {}
     for clip, path in renders.items():
+        if path.resolve() in inputs:
+            raise ConfigError(
+                f"--render {given} would write over {path}, which is to be read: name a folder of "
+                "its own."
+            )
         if owners.setdefault(path, clip) is not clip:
             raise ConfigError(
                 f"{owners[path].path} and {clip.path} would both be rendered to {path}: render "
@@ -159,7 +188,9 @@ def _write_results(
 ) -> None:
     content = json.dumps(found, indent=2, ensure_ascii=False)
     if to_stdout:
-        sys.stdout.write(content + "\n")
+        # An escape that the console makes would be none of JSON.
+        shown = content if shows_all_signs() else json.dumps(found, indent=2)
+        sys.stdout.write(shown + "\n")
     if json_path is not None:
         with whole_file(json_path) as part:
             part.write_text(content + "\n", encoding="utf-8")

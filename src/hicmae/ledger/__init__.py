@@ -8,7 +8,7 @@ from hicmae.ledger.log import DONE, FAILED, ResultLog, Row
 from hicmae.ledger.outcomes import all_there, in_order, save_problems
 from hicmae.ledger.plan import Plan
 from hicmae.ledger.processing import Tell, process, process_here
-from hicmae.ledger.settings import refuse_other_settings
+from hicmae.ledger.settings import is_output, refuse_other_settings, write_settings
 
 __all__ = [
     "DONE",
@@ -19,8 +19,10 @@ __all__ = [
     "Tell",
     "all_there",
     "in_order",
+    "is_output",
     "process",
     "process_here",
     "refuse_other_settings",
     "save_problems",
+    "write_settings",
 ]

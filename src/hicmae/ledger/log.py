@@ -8,8 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hicmae.files import whole_file
-from hicmae.ledger.settings import OTHER_FOLDER, refuse_other_settings
+from hicmae.ledger.settings import (
+    OTHER_FOLDER,
+    refuse_other_settings,
+    settings_path,
+    write_settings,
+)
 
 Row: TypeAlias = dict[str, Any]
 """Result for a clip: `id`, `status`, `message` and further plain values."""
@@ -43,7 +47,7 @@ class ResultLog:
     ) -> None:
         self.folder = folder
         self.name = name
-        self._settings_path = folder / f"{name}.settings.json"
+        self._settings_path = settings_path(folder, name)
         # As they are read again: tuples as lists, paths as text.
         self._settings = json.loads(json.dumps(settings, default=str))
         if self.exists:
@@ -70,8 +74,7 @@ class ResultLog:
     @contextmanager
     def appending(self, shard: tuple[int, int] = (1, 1)) -> Iterator[Callable[[Row], None]]:
         """Opens the file of a shard; gives the function that adds a row to it."""
-        with whole_file(self._settings_path) as part:
-            part.write_text(json.dumps(self._settings, indent=1), encoding="utf-8")
+        write_settings(self.folder, self.name, self._settings)
         index, count = shard
         suffix = "" if count == 1 else f"-{index}-of-{count}"
         path = self.folder / f"{self.name}{suffix}.jsonl"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 
+from hicmae.consoles import plain_console
 from hicmae.files import whole_file
 from hicmae.ledger.log import DONE, Row
 from hicmae.ledger.processing import Item
@@ -17,10 +17,9 @@ def all_there(items: Sequence[Item], rows: Mapping[str, Row]) -> bool:
     """Whether every clip has a row; tells of the shards that are to come where not."""
     missing = sum(item.id not in rows for item in items)
     if missing:
-        Console().print(
+        plain_console().print(
             f"{missing} clips are left to other shards; when they are done, give the command "
             "once more without --shard.",
-            highlight=False,
         )
     return not missing
 

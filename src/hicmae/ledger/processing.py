@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hicmae.consoles import plain_console
 from hicmae.errors import DataError, HicmaeError
 from hicmae.ledger.executors import dask_executor
 from hicmae.ledger.log import DONE, FAILED, ResultLog, Row
@@ -83,7 +84,7 @@ def process(
         OSError: The results cannot be written.
         ConfigError: Dask is asked for and not installed, or a process cannot begin.
     """
-    console = console or Console(stderr=True)
+    console = console or plain_console(stderr=True)
 
     def work(waiting: Sequence[AnyItem]) -> Iterator[Row]:
         rows = (
@@ -128,7 +129,7 @@ def process_here(
     Raises:
         DataError: A clip cannot be used, if that stops the run.
     """
-    console = console or Console(stderr=True)
+    console = console or plain_console(stderr=True)
 
     def work(waiting: Sequence[AnyItem]) -> Iterator[Row]:
         progress = _share_bar(console)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from hicmae.errors import DataError
+from hicmae.ledger import is_output
 from hicmae.media.folder import IMAGE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -26,13 +28,19 @@ SOUND_SUFFIXES = (
     *(".aif", ".aiff", ".wma", ".amr", ".ac3", ".w64", ".caf"),
 )
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+"""Of files that are tables of clips."""
+
 
 def is_media_folder(path: Path) -> bool:
-    """Whether a path is a folder of clips; a folder of images is itself a clip."""
+    """Whether a path is a folder of clips; a folder of images is itself a clip.
+
+    Images beside videos are covers, thumbnails, pictures that were drawn of them.
+    """
     if not path.is_dir():
         return False
-    images = (item.suffix.lower() in IMAGE_SUFFIXES for item in path.iterdir())
-    return not any(images)
+    suffixes = {item.suffix.lower() for item in path.iterdir() if item.name[0] != "."}
+    return suffixes.isdisjoint(IMAGE_SUFFIXES) or not suffixes.isdisjoint(VIDEO_SUFFIXES)
 
 
 def clips_of_folder(root: Path, *, sounds_alone: bool = False) -> list[tuple[Path, Path | None]]:
@@ -48,10 +56,13 @@ def clips_of_folder(root: Path, *, sounds_alone: bool = False) -> list[tuple[Pat
     Raises:
         DataError: There is no media file, or two videos differ in their suffix only.
     """
-    sounds = {path.with_suffix(""): path for path in walk_files(root, SOUND_SUFFIXES)}
+    sounds: dict[Path, Path] = {}
     videos: dict[Path, Path] = {}
-    for path in walk_files(root, VIDEO_SUFFIXES):
+    for path in walk_files(root, VIDEO_SUFFIXES + SOUND_SUFFIXES):
         name = path.with_suffix("")
+        if path.suffix.lower() in SOUND_SUFFIXES:
+            sounds[name] = path
+            continue
         if name in videos:
             raise DataError(
                 f"{videos[name]} and {path} have the same name; remove or rename one of them."
@@ -71,7 +82,8 @@ def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
     """All files below a folder with one of the suffixes (lower case, with dot), sorted by folder.
 
     Links to folders are followed, but no folder is walked twice. Hidden files, such as the `._`
-    twins that macOS leaves, are not clips.
+    twins that macOS leaves, are not clips, and nor is what a command of this project wrote into a
+    folder below, which is told.
 
     Raises:
         DataError: The name of such a file is no text in UTF-8, as all tables have to be.
@@ -83,12 +95,22 @@ def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
             subfolders.clear()
             continue
         walked.add((place.st_dev, place.st_ino))
+        if Path(folder) != root and is_output(Path(folder), names):
+            subfolders.clear()
+            _tell_output(Path(folder))
+            continue
         subfolders.sort()
         for name in sorted(names):
             if name[0] != "." and name[name.rfind(".") :].lower() in suffixes:
                 path = Path(folder, name)
                 check_name(path)
                 yield path
+
+
+@cache
+def _tell_output(folder: Path) -> None:
+    """Says once that a folder is passed over, however often the one above it is walked."""
+    log.warning("%s is left out, since an earlier command of hicmae wrote it.", folder)
 
 
 def check_name(path: Path) -> None:
@@ -101,8 +123,9 @@ def check_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+        encoding = sys.getfilesystemencoding().upper()
         raise DataError(
-            f"{shown} has a name that is no text in UTF-8; rename the file or folder."
+            f"{shown} has a name that is no text in {encoding}; rename the file or folder."
         ) from error
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from hicmae.command_line import FromConfig, Group
+from hicmae.consoles import plain_console
 from hicmae.data.datamodules import AudioVisualDataModule, ManifestDataModule
 from hicmae.data.folder import list_folder
 from hicmae.data.manifest import Clip, clips_of, save_manifest
@@ -86,7 +86,7 @@ def manifest(
     data = _data(source, data)
     table = data.table
     path = Path(output).expanduser()
-    console = Console()
+    console = plain_console()
     published = data.expected.clips
     subjects = table["subject"].dropna().nunique()
     folds = ", ".join(
@@ -100,14 +100,13 @@ def manifest(
         + (f"; folds (test clips): {folds}" if folds else "")
         + (f"; {parts}" if parts else "")
         + ".",
-        highlight=False,
         soft_wrap=True,
     )
     if dry_run:
-        console.print(f"Nothing is written to {path} (dry run).", highlight=False)
+        console.print(f"Nothing is written to {path} (dry run).")
         return
     written = save_manifest(table, path, overwrite=overwrite)
-    console.print(f"{'Wrote' if written else 'Unchanged:'} {path}.", highlight=False)
+    console.print(f"{'Wrote' if written else 'Unchanged:'} {path}.")
 
 
 def check(
@@ -135,8 +134,8 @@ def check(
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
-    data = _data(source, data)
     folder = Path(output).expanduser()
+    data = _data(source, data, folder)
     if limits.max_length_difference is None:
         allowed = data.clip_options.max_length_difference
         limits = CheckOptions(**vars(limits) | {"max_length_difference": allowed})
@@ -192,9 +191,9 @@ def faces(
         HicmaeError: A mistake that the user can mend.
     """
     build_detector(crop.detector, crop.min_face)  # here, a detector that is not there stops all
-    data = _data(source, data)
-    crop = replace(crop, folder_fps=crop.folder_fps or data.clip_options.folder_fps)
     folder = Path(output).expanduser()
+    data = _data(source, data, folder)
+    crop = replace(crop, folder_fps=crop.folder_fps or data.clip_options.folder_fps)
     work = partial(crop_face, output=folder, options=crop)
     clips_from = data.source, data.table
     return _convert(clips_from, folder, work, "faces", settings=vars(crop), plan=plan)
@@ -221,11 +220,12 @@ def audio(
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
-    data = _data(source, data)
-    table = data.table
+    folder = Path(output).expanduser()
+    data = _data(source, data, folder)
     if isinstance(data, ManifestDataModule) and data.manifest.is_dir():
         table = list_folder(data.manifest, sounds_alone=True)
-    folder = Path(output).expanduser()
+    else:
+        table = data.table
     work = partial(extract_audio, output=folder)
     return _convert((data.source, table), folder, work, "audio", settings={}, plan=plan)
 
@@ -253,8 +253,8 @@ def pack(
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
-    data = _data(source, data)
     folder = Path(output).expanduser()
+    data = _data(source, data, folder)
     read = data.clip_options
     how = replace(
         how, region=how.region or read.region, folder_fps=how.folder_fps or read.folder_fps
@@ -264,7 +264,7 @@ def pack(
     if plan.dry_run or not all_there(clips, rows):
         return True
     if not plan.is_whole:
-        Console().print("All clips are ready; give the command once more without --shard.")
+        plain_console().print("All clips are ready; give the command once more without --shard.")
         return True
     return _tell(in_order(clips, rows), folder, "pack", folder / MANIFEST)
 
@@ -275,7 +275,7 @@ def _draw_sheet(data: AudioVisualDataModule, chosen: np.ndarray, path: Path, pla
     for _, outcome in each(draw, [chosen], processes=1, patience=plan.patience):
         if isinstance(outcome, ChildError):
             path.unlink(missing_ok=True)
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console = plain_console(stderr=True, soft_wrap=True)
             console.print(f"{path} could not be drawn: the process that read its clips {outcome}.")
 
 
@@ -316,7 +316,7 @@ def _tell(results: pd.DataFrame, folder: Path, name: str, table_path: Path) -> b
     results.to_csv(folder / f"{name}.csv", index=False)
     good = (results["status"] == DONE).to_numpy()
     results[~good].to_csv(folder / "problems.csv", index=False)
-    console = Console(soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     console.print(f"{good.sum()} of {len(good)} clips are in {table_path}.")
     for status, clips_with_it in results[~good].groupby("status")["id"]:
         names = ", ".join(clips_with_it.head(5)) + (", ..." if len(clips_with_it) > 5 else "")
@@ -351,15 +351,28 @@ def _is_good(row: Row) -> bool:
     return bool(row["status"] == DONE)
 
 
-def _data(source: str | Path | None, data: AudioVisualDataModule | None) -> AudioVisualDataModule:
-    """The data module of the config, or of a table or folder."""
+def _data(
+    source: str | Path | None, data: AudioVisualDataModule | None, output: Path | None = None
+) -> AudioVisualDataModule:
+    """The data module of the config, or of a table or folder.
+
+    Raises:
+        ConfigError: There are none or two, or `output` is the folder that is read.
+    """
     if source is not None and data is not None:
         raise ConfigError(f"Both {source} and the data of a config are given; give one of them.")
     if source is None and data is None:
         raise ConfigError("Nothing to read: give --config and --data.root, or a table of clips.")
     # The tables that these commands print say it.
     warnings.filterwarnings("ignore", message=r".*where the published protocol has")
-    return ManifestDataModule(str(source)) if data is None else data
+    data = ManifestDataModule(str(source)) if data is None else data
+    read = data.manifest if isinstance(data, ManifestDataModule) else data.root
+    if output is not None and read.is_dir() and output.resolve() == read.resolve():
+        raise ConfigError(
+            f"--output is {output}, the folder that is read, whose clips would not be told from "
+            f"what is written: give another, such as {output / 'out'}."
+        )
+    return data
 
 
 data = Group(

@@ -36,10 +36,13 @@ def contact_sheet(data: AudioVisualDataModule, rows: np.ndarray) -> Figure:
     for place, row in enumerate(rows):
         table = data.table.iloc[row]
         label = [str(table[name]) for name in _label_columns(data)]
-        boxes[place].suptitle("  ".join([_end(str(table["id"])), *label]), fontsize=8)
+        boxes[place].suptitle(
+            "  ".join([_end(str(table["id"])), *label]), fontsize=8, parse_math=False
+        )
         batch = collate([dataset[place]])
         if batch["skipped"]:
-            boxes[place].text(0.5, 0.5, _end(batch["skipped"][0][1], 110), ha="center", fontsize=6)
+            message = _end(batch["skipped"][0][1], 110)
+            boxes[place].text(0.5, 0.5, message, ha="center", fontsize=6, parse_math=False)
         else:
             _draw(boxes[place], data.preprocessor(batch))
     return figure

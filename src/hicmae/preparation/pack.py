@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.progress import track
 
+from hicmae.consoles import plain_console
 from hicmae.data.manifest import Clip, check_manifest, clips_of, save_manifest
 from hicmae.files import whole_file
 from hicmae.ledger import DONE, Plan, ResultLog, Row, process
@@ -160,7 +160,7 @@ def _write_shards(
     free_names = (name for name in names if name not in taken)
     written: dict[str, Row] = {}
     parts = list(_runs(waiting, sizes, options.shard_mib * _MIB))
-    for part in track(parts, "shards", console=Console(stderr=True), disable=not parts):
+    for part in track(parts, "shards", console=plain_console(stderr=True), disable=not parts):
         name = next(free_names)
         files = [folder / rows[ids[position]]["single"] for position in part]
         with whole_file(folder / name) as hidden:

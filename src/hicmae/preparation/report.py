@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from hicmae.consoles import plain_console
 from hicmae.data.datamodules import AudioVisualDataModule, CorpusDataModule
 from hicmae.preparation.integrity import PROBLEMS
 from hicmae.preparation.lead_ins import association
@@ -48,7 +49,7 @@ def compose_report(
     """
     # Text in a file has no colours, whatever the terminal.
     page = StringIO()
-    console = Console(file=page, width=PAGE_WIDTH, no_color=True, highlight=False)
+    console = plain_console(file=page, width=PAGE_WIDTH, no_color=True)
     expected = data.expected.clips
     lacking = max(expected - len(data.table), 0) if expected else 0
     published = "" if expected is None else f"; the published protocol has {expected}"

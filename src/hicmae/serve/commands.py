@@ -7,9 +7,8 @@ import signal
 import threading
 from pathlib import Path
 
-from rich.console import Console
-
 from hicmae.choices import Faces
+from hicmae.consoles import plain_console
 from hicmae.errors import CheckpointError, ConfigError
 
 
@@ -68,7 +67,7 @@ def serve(
             "that was fine-tuned."
         )
     limits = UploadLimits(max_seconds, max_megabytes)
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     stopped = threading.Event()
     # As on Ctrl-C, what was uploaded has to go.
     before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())

@@ -172,7 +172,7 @@ def _draw(
     parts = figure.subfigures(len(names), 1, squeeze=False)[:, 0]
     for clip, (part, clip_name) in enumerate(zip(parts, names, strict=True)):
         if clip_name:
-            part.suptitle(clip_name, fontsize=9)
+            part.suptitle(clip_name, fontsize=9, parse_math=False)
         grid = part.add_gridspec(len(variants), columns)
         for row, (name, content) in enumerate(variants.items()):
             for column in range(frames):

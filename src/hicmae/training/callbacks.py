@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
-from rich.console import Console
 from rich.table import Table
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from hicmae.consoles import plain_console
 from hicmae.files import whole_file
 from hicmae.tasks import AudioVisualTask
 
@@ -47,7 +47,7 @@ class ModelCost(Callback):
             parameters = sum(parameter.numel() for parameter in module.parameters())
             adds = cost[name if part == "all" else f"{name}.{part}"]
             table.add_row(part, f"{parameters / 1e6:.2f} M", f"{adds / 1e9:.2f} G")
-        Console().print(table)
+        plain_console().print(table)
 
 
 def multiply_adds(task: AudioVisualTask) -> dict[str, int]:

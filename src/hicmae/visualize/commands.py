@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from hicmae.choices import Layout
 from hicmae.command_line import Group, Repeated
+from hicmae.consoles import plain_console
 from hicmae.visualize.style import check_output, save_figure
 
 if TYPE_CHECKING:
@@ -208,10 +207,10 @@ def curves(
 def _picture(output: str | Path) -> Iterator[Callable[[Figure], Path]]:
     """Gives the function that writes a picture, and says in the end where it is."""
     check_output(output)
-    console = Console()
+    console = plain_console()
     with console.status("Drawing ..."):
         yield lambda figure: save_figure(figure, output)
-    console.print(f"Wrote {output}.", highlight=False, soft_wrap=True)
+    console.print(f"Wrote {output}.", soft_wrap=True)
 
 
 visualize = Group(

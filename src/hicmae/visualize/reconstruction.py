@@ -20,13 +20,13 @@ from hicmae.data.manifest import check_files, complete_manifest, read_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, DataError
+from hicmae.media.listing import TABLE_SUFFIXES
 from hicmae.models import HiCMAE
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.tasks.figures import reconstruction_figure
 from hicmae.weights.reading import is_safetensors, read_torch
 
 _VIEWS = 3  # at the start, in the middle, at the end of a clip
-_TABLES = (".csv", ".tsv", ".parquet")
 # Where clips are cut and how fast folders of pictures run is known of a training run alone.
 _DATA_OPTIONS = ("region", "audio_by", "folder_fps")
 
@@ -119,14 +119,14 @@ def clip_table(sources: Sequence[str | Path]) -> pd.DataFrame:
         DataError: A file does not exist, or there is no clip.
     """
     paths = [Path(source).expanduser() for source in sources]
-    if len(paths) == 1 and paths[0].suffix.lower() in _TABLES:
+    if len(paths) == 1 and paths[0].suffix.lower() in TABLE_SUFFIXES:
         return read_manifest(paths[0])
     if len(paths) == 1 and paths[0].is_dir():
         return list_folder(paths[0])
     for path in paths:
         if not path.exists():
             raise DataError(f"{path} does not exist: give media files, a folder or a manifest.")
-        if path.suffix.lower() in _TABLES:
+        if path.suffix.lower() in TABLE_SUFFIXES:
             raise DataError(f"{path} is a manifest: give it alone, without further clips.")
     names = [path.name for path in paths]
     ids = names if len(set(names)) == len(names) else [str(path) for path in paths]

@@ -1,0 +1,167 @@
+"""Tables and folders as people keep them, through the commands that read them."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from media_factory import write_clip
+from shell import tell
+from tiny_models import write_model
+
+from hicmae.data.manifest import read_manifest
+
+pytestmark = pytest.mark.usefixtures("as_command")
+
+ODD_NAME = "Größe [dQw4] :heart: 中"
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A folder of three clips, one with an odd name."""
+    folder = tmp_path_factory.mktemp("videos")
+    for seed, name in enumerate((ODD_NAME, "b", "deep/c")):
+        write_clip(folder / f"{name}.mp4", seconds=0.6, size=(48, 40), seed=seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """What stands behind a command that runs a model."""
+    folder = write_model(tmp_path_factory.mktemp("models") / "model")
+    return ("--checkpoint", folder, "--faces=none", "--device=cpu")
+
+
+class TestOptionsOnABareTable:
+    @pytest.fixture
+    def table(self):
+        Path("lists").mkdir()
+        Path("lists/t.csv").write_text("video,emotion\nb.mp4,sad\ndeep/c.mp4,happy\n")
+        return "lists/t.csv"
+
+    @pytest.mark.parametrize(
+        ("command", "written"),
+        [
+            ("check", "out/report.txt"),
+            ("audio", "out/deep/c.wav"),
+            ("pack", "out/shard-000000.tar"),
+        ],
+    )
+    def test_files_lie_elsewhere(self, table, videos, command, written):
+        options = ("--data.root", videos, "--output=out", "--jobs=1")
+        assert tell("data", command, table, *options) == 0
+        assert Path(written).is_file()
+        assert read_manifest(next(Path("out").glob("manifest.*")))["emotion"].count() == 2
+
+    def test_labels_are_counted(self, table, videos):
+        options = (f"--data.root={videos}", "--data.label=emotion", "--jobs=1")
+        assert tell("data", "check", table, "--output=out", *options) == 0
+        assert pd.read_csv("out/counts.csv")["emotion"].tolist() == ["happy", "sad"]
+
+    def test_faces_are_looked_for_there(self, table, videos):
+        pytest.importorskip("cv2", reason="faces need the extra: pip install 'hicmae[faces]'")
+        options = ("--data.root", videos, "--output=out", "--jobs=1", "--detect_every=30")
+        assert tell("data", "faces", table, *options) == 1
+        assert set(pd.read_csv("out/problems.csv")["status"]) == {"no face"}
+
+    def test_a_folder_is_a_table(self, videos, capsys):
+        assert tell("data", "check", videos, "--output=out", "--jobs=1") == 0
+        assert f"Folder {videos}: 3 clips" in capsys.readouterr().out
+
+    def test_mistakes(self, table, videos, capsys):
+        assert tell("data", "check", table, "--data.rot", videos, "--output=out") == 2
+        assert "did you mean --data.root?" in capsys.readouterr().err
+        assert tell("recognize", table, "--checkpoint=any") == 2
+
+
+class TestOutputsWithinInputs:
+    @pytest.fixture
+    def videos(self, videos, tmp_path):
+        return shutil.copytree(videos, tmp_path / "V")
+
+    def test_what_commands_wrote_is_left_out(self, videos, model, caplog):
+        written = []
+        for command in ("check", "audio", "pack"):
+            folder = videos / "made" / command
+            assert tell("data", command, videos, "--output", folder, "--jobs=1") == 0
+            written.append(folder)
+        shown = videos / "shown"
+        for _ in range(2):
+            assert tell("recognize", videos, *model, "--render", shown) == 0
+        written.append(shown)
+        caplog.clear()
+        assert tell("data", "manifest", videos, "--output=all.csv") == 0
+        assert read_manifest("all.csv")["id"].tolist() == sorted([ODD_NAME, "b", "deep/c"])
+        assert len(list(shown.rglob("*.mp4"))) == 3
+        # One that has been told of is not told of again.
+        assert tell("data", "manifest", shown, "--output=shown.csv") == 0
+        assert len(read_manifest("shown.csv")) == 3
+
+    def test_it_is_told(self, videos, caplog):
+        for _ in range(2):
+            assert tell("data", "audio", videos, "--output", videos / "a", "--jobs=1") == 0
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{videos / 'a'} is left out, since an earlier command of hicmae wrote it."
+        ]
+
+    def test_an_input_is_no_output(self, videos, model, capsys):
+        assert tell("data", "audio", videos, "--output", videos, "--jobs=1") == 2
+        assert "the folder that is read" in capsys.readouterr().err
+        assert tell("recognize", videos, *model, "--render", videos) == 2
+        assert "would write over" in capsys.readouterr().err
+
+    def test_a_folder_of_others_is_not_taken_for_an_output(self, videos, model):
+        others = write_clip(videos / "own" / "d.mp4", seconds=0.6, size=(48, 40)).parent
+        assert tell("recognize", videos / "deep", *model, "--render", others) == 0
+        assert tell("data", "manifest", videos, "--output=all.csv") == 0
+        assert {"own/c", "own/d"} < set(read_manifest("all.csv")["id"])
+
+    def test_a_picture_beside_videos_makes_no_clip_of_their_folder(self, videos, model, capsys):
+        (videos / "deep" / "cover.jpg").touch()
+        assert tell("recognize", videos / "deep", *model) == 0
+        assert "c.mp4, 0.6 s" in capsys.readouterr().out
+
+
+class TestConsoles:
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    def test_nothing_is_lost_for_a_sign(self, videos, model, encoding, monkeypatch):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, "strict"))
+        assert tell("recognize", videos, *model, "--csv=r.csv", "--json=-") == 0
+        sys.stdout.flush()
+        results = json.loads(written.getvalue().decode(encoding))
+        expected = str(videos / f"{ODD_NAME}.mp4")
+        assert expected in [result["source"] for result in results]
+        with Path("r.csv").open(encoding="utf-8", newline="") as table:
+            assert expected in {row["source"] for row in csv.DictReader(table)}
+        written.truncate(0)
+        assert tell("recognize", videos / f"{ODD_NAME}.mp4", *model) == 0
+        assert tell("data", "check", videos, "--output=check", "--jobs=1") == 0
+
+    def test_brackets_and_colons_stay(self, videos, model, capsys):
+        assert tell("recognize", videos, *model, "--render=out [x]") == 0
+        printed = capsys.readouterr().out
+        assert f"{ODD_NAME}.mp4, 0.6 s" in printed
+        assert f"rendered to out [x]/{ODD_NAME}.mp4" in printed
+        assert tell("data", "audio", f"{ODD_NAME}.csv", "--output=out") == 2
+        assert f"{ODD_NAME}.csv does not exist" in capsys.readouterr().err
+
+    @pytest.mark.skipif(os.name == "nt", reason="names are text there")
+    @pytest.mark.parametrize(
+        "command", ["recognize", "embed", "data check", "data manifest", "data audio"]
+    )
+    def test_names_that_are_no_text_are_told(self, command, videos, model, capsys):
+        Path("U").mkdir()
+        name = os.fsdecode(b"U/caf\xe9.mp4")
+        shutil.copy(videos / "b.mp4", name)
+        output = "--csv=o.csv" if command == "recognize" else "--output=o.npz"
+        models = not command.startswith("data")
+        for given in ("U", name) if models else ("U",):
+            assert tell(*command.split(), given, output, *(model if models else ())) == 2
+            assert "U/caf\\xe9.mp4 has a name that is no text" in capsys.readouterr().err
+        assert not list(Path().glob("o.*"))

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ pytest.importorskip("playwright", reason="the browser is driven by playwright: p
 
 from playwright import sync_api
 
-from hicmae.serve.page import running_page
+from hicmae.serve.server import running_page
 
 OPTIONS = (
     "--no-sandbox",
@@ -115,6 +117,7 @@ def test_clips_are_recognised_in_a_browser(
         assert all(widths)  # none is broken
         assert page.locator(".hm-curve svg").bounding_box()["height"] > 80
         page.locator("#clip video").wait_for(state="detached")  # ready for the next one
+        plays_beside_its_curve(page)
         page.screenshot(path=screenshots / "page-answer.png", full_page=True)
 
         page.set_viewport_size({"width": 390, "height": 844})
@@ -140,9 +143,84 @@ def test_clips_are_recognised_in_a_browser(
     assert [place for place in requests if not place.startswith((url, "data:", "blob:"))] == []
 
 
+def plays_beside_its_curve(page: sync_api.Page) -> None:
+    """The clip, which the server does not have any more."""
+    video, line = page.locator(".hm-player video"), page.locator(".hm-now")
+    page.wait_for_function("document.querySelector('.hm-player video').readyState >= 2")
+    assert video.get_attribute("src").startswith("blob:")
+    curve = page.locator(".hm-curve").bounding_box()
+    left, right, seconds = video.evaluate(
+        "video => [...['left', 'right'].map(side => "
+        "Number(document.querySelector('.hm-curve').dataset[side])), video.duration]"
+    )
+
+    def place_of_line() -> float:
+        """Where the line is on the time axis, from 0 to 1."""
+        box = line.bounding_box()
+        share = (box["x"] + box["width"] / 2 - curve["x"]) / curve["width"]
+        return (share - left) / (right - left)
+
+    assert place_of_line() == pytest.approx(0, abs=0.02)
+    middle = curve["x"] + curve["width"] * (left + right) / 2
+    page.mouse.click(middle, curve["y"] + curve["height"] / 2)
+    page.wait_for_function("document.querySelector('.hm-player video').currentTime > 0.3")
+    assert video.evaluate("video => video.currentTime") == pytest.approx(seconds / 2, rel=0.1)
+    page.wait_for_function("!document.querySelector('.hm-player video').seeking")
+    assert place_of_line() == pytest.approx(0.5, abs=0.02)
+    video.evaluate("video => { video.muted = true; return video.play(); }")
+    page.wait_for_function("document.querySelector('.hm-player video').ended")
+    assert place_of_line() > 0.9
+
+
 def is_known(problem: str) -> bool:
     """Gradio's player fetches a converter from another host for the broken file; it may not."""
     return problem == "Failed to fetch"
+
+
+def test_a_job_is_cancelled_in_a_browser(
+    browser: sync_api.Browser,
+    recognizer_of: Callable[..., EmotionRecognizer],
+    talking_face: Path,
+    screenshots: Path,
+) -> None:
+    recognizer, opened = recognizer_of(), threading.Event()
+    score = recognizer.score
+
+    def held(*inputs: object) -> object:
+        assert opened.wait(WAIT / 1000)
+        return score(*inputs)
+
+    recognizer.score = held
+    with running_page(recognizer, UploadLimits()) as url, ExitStack() as at_end:
+        at_end.callback(opened.set)
+        pages = []
+        for name in ("runs", "waits"):
+            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            at_end.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(WAIT)
+            page.goto(url)
+            page.locator("#clip input[type=file]").set_input_files(talking_face)
+            page.locator("#clip video").wait_for()
+            page.get_by_role("button", name="Recognise").click()
+            page.get_by_role("button", name="Cancel").wait_for()
+            page.wait_for_timeout(500)
+            page.screenshot(path=screenshots / f"page-{name}.png")
+            pages.append(page)
+        first, second = pages
+        assert second.get_by_text("Waiting: 1 clip is before yours.").is_visible()
+        first.close()
+        opened.set()
+        second.locator(".hm-emotion").wait_for()
+        opened.clear()
+        second.locator("#clip input[type=file]").set_input_files(talking_face)
+        second.locator("#clip video").wait_for()
+        second.get_by_role("button", name="Recognise").click()
+        second.get_by_role("button", name="Cancel").click()
+        opened.set()
+        second.get_by_text("Cancelled; the clip was deleted.").wait_for()
+        assert second.get_by_role("button", name="Recognise").is_visible()
+        assert not second.get_by_role("button", name="Cancel").is_visible()
 
 
 def test_the_camera_opens_in_a_browser(

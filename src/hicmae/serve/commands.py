@@ -50,7 +50,7 @@ def serve(
     if max_seconds <= 0 or max_megabytes <= 0:
         raise ConfigError("--max_seconds and --max_megabytes are limits: give positive numbers.")
     try:
-        from hicmae.serve.page import running_page  # noqa: PLC0415
+        from hicmae.serve.server import running_page  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise

@@ -1,57 +1,47 @@
-"""The page itself: what is on it, and the server that shows it and keeps nothing."""
+"""The page itself: what is on it, and what happens between a click and the answer."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hicmae.errors import ConfigError, HicmaeError
+from hicmae.errors import HicmaeError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import UploadLimits, analyse
-from hicmae.serve.panels import about_html, answer_html, hint_box, message_box
+from hicmae.serve.gradio_inside import keep_local
+from hicmae.serve.jobs import Job, JobStopped, Line
+from hicmae.serve.panels import about_html, answer_html, hint_box, message_box, progress_box
+from hicmae.serve.uploads import Taken, Uploads
 
-_FORGET_AFTER = 600  # seconds, for uploads that are never asked about
-_LOOK_EVERY = 60  # seconds
-_LONGEST_QUEUE = 16
+log = logging.getLogger(__name__)
 
-# The page's own scripts come from this server, its pictures also from within the page; gradio makes
-# functions of the templates of its components, and workers and previews of blobs.
-_CONTENT_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
-    "font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
-_HEADERS = (
-    (b"content-security-policy", _CONTENT_POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
-# Routes of gradio that this page has no use for: programs call functions through the first three,
-# editing recordings on the server leaves files behind, and the proxy fetches from other hosts.
-_CLOSED = tuple(
-    f"/gradio_api/{route}" for route in ("api/", "call/", "run/", "process_recording", "proxy=")
-)
-
-_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_LOOK_EVERY = 0.2  # seconds, at a job that is shown
+# Of functions that take no turns and show no progress of gradio's; the line of jobs does both.
+_QUIET: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_limit": None,
+    "show_progress": "hidden",
+}
+_HINT = "Drop a clip, choose one, or record yourself; then press Recognise."
 
 
-def build_page(recognizer: EmotionRecognizer, limits: UploadLimits) -> gr.Blocks:
+def build_page(
+    recognizer: EmotionRecognizer, limits: UploadLimits, uploads: Uploads, line: Line
+) -> gr.Blocks:
     """The page of a recogniser.
 
     Args:
         recognizer: What answers, one clip at a time.
         limits: Which clips are taken.
+        uploads: The clips.
+        line: Where jobs wait.
     """
     description = recognizer.description
     heard = description.modality != "video"
@@ -70,183 +60,107 @@ def build_page(recognizer: EmotionRecognizer, limits: UploadLimits) -> gr.Blocks
                     height=300,
                     elem_id="clip",
                 )
-                _keep_local(clip)
+                keep_local(clip)
                 ask = gr.Button("Recognise", variant="primary", elem_id="ask")
+                cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
                 gr.HTML(
                     '<p class="hm-small">The clip stays on the computer that runs this page, and '
-                    "is deleted there as soon as the answer is given.</p>"
+                    "is deleted there as soon as the answer is given, or when you cancel or leave."
+                    "</p>"
                 )
             with gr.Column(scale=5, min_width=320):
-                answer = gr.HTML(
-                    hint_box("Drop a clip, choose one, or record yourself; then press Recognise."),
-                    elem_id="answer",
-                )
+                answer = gr.HTML(hint_box(_HINT), elem_id="answer")
                 gr.HTML(about_html(description))
 
-        def respond(path: str | None, progress: gr.Progress = gr.Progress()) -> tuple[str, None]:  # noqa: B008
-            place = Path(path or "")
-            if not place.is_file():
-                return message_box("There is no clip: drop, choose or record one first."), None
-            try:
-                progress(0.0, desc="Looking at the clip")
-                result = analyse(
-                    recognizer, place, limits, lambda share: progress(share, desc="Recognising")
-                )
-                return answer_html(result), None
-            except HicmaeError as error:
-                return message_box(_without_folder(str(error), place)), None
-            finally:
-                _forget(place)
+        asked = gr.State()
 
+        def begin(path: str | None, request: gr.Request) -> tuple[None, Job[str] | str]:
+            try:
+                taken = uploads.take(path)
+                return None, _join(line, request.session_hash or "", taken, recognizer, limits)
+            except HicmaeError as error:
+                return None, message_box(str(error))
+
+        async def follow(job: Job[str] | str) -> AsyncIterator[dict[Any, Any]]:
+            if isinstance(job, str):
+                yield {answer: job}
+                return
+            buttons = {ask: gr.Button(visible=False), cancel: gr.Button(visible=True)}
+            try:
+                while not job.future.done():
+                    yield {answer: progress_box(line.before(job), job.share)} | buttons
+                    buttons = {}
+                    await asyncio.sleep(_LOOK_EVERY)
+            finally:  # also when nobody listens any more
+                job.stop()
+            buttons = {ask: gr.Button(visible=True), cancel: gr.Button(visible=False)}
+            yield {answer: _outcome(job), asked: None} | buttons
+
+        # Two steps, since the clip may not be skipped as an output: see keep_local.
         ask.click(
-            respond,
+            begin,
             inputs=clip,
-            outputs=[answer, clip],
-            api_visibility="private",
-            concurrency_limit=1,
-            show_progress_on=answer,
+            outputs=[clip, asked],
+            js="(clip) => window.hicmae.keep(clip)",
             scroll_to_output=True,
-        )
-    page.queue(max_size=_LONGEST_QUEUE, api_open=False, default_concurrency_limit=1)
+            **_QUIET,
+        ).then(follow, inputs=asked, outputs=[answer, ask, cancel, asked], **_QUIET)
+
+        def hold(path: str | None, request: gr.Request) -> None:
+            if path and request.session_hash:
+                uploads.hold(request.session_hash, path)
+
+        def release(request: gr.Request) -> None:
+            uploads.release(request.session_hash or "")
+
+        def stop(request: gr.Request) -> None:
+            line.stop(request.session_hash or "")
+
+        def leave(request: gr.Request) -> None:
+            stop(request)
+            release(request)
+
+        clip.change(hold, inputs=clip, **_QUIET)
+        clip.clear(release, **_QUIET)
+        cancel.click(stop, **_QUIET)
+        page.unload(leave)
+    page.queue(max_size=None, api_open=False)
     return page
 
 
-@contextmanager
-def running_page(
-    recognizer: EmotionRecognizer,
-    limits: UploadLimits,
-    host: str = "127.0.0.1",
-    port: int | None = None,
-) -> Iterator[str]:
-    """Serves the page while the context lasts.
+def _join(
+    line: Line, owner: str, taken: Taken, recognizer: EmotionRecognizer, limits: UploadLimits
+) -> Job[str]:
+    """A job in the line, at whose end its clip is removed, however it ends."""
 
-    Uploads go to a temporary folder of this server alone, which is gone afterwards. One page can
-    run at a time in a process.
-
-    Args:
-        recognizer: What answers.
-        limits: Which clips are taken.
-        host: Address to listen at.
-        port: Port to listen at; any free one if None.
-
-    Yields:
-        Where the page is.
-
-    Raises:
-        ConfigError: The port is taken or the host is none of this computer.
-    """
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    with tempfile.TemporaryDirectory(prefix="hicmae-serve-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()  # gradio compares resolved paths with it
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)
-        page = build_page(recognizer, limits)
-        stopped = threading.Event()
-        threading.Thread(target=_forget_unasked, args=(folder, stopped), daemon=True).start()
+    def work(tell: Callable[[float], None]) -> str:
         try:
-            yield _launch(page, limits, host, port)
-        finally:
-            stopped.set()
-            page.close(verbose=False)
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
-                os.environ["GRADIO_TEMP_DIR"] = before
+            return answer_html(analyse(recognizer, taken.path, limits, progress=tell))
+        except HicmaeError as error:
+            return message_box(_without_folder(str(error), taken.path))
 
-
-def _launch(page: gr.Blocks, limits: UploadLimits, host: str, port: int | None) -> str:
+    job = Job(owner, work)
+    job.future.add_done_callback(lambda _: taken.remove())
     try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            share=False,
-            quiet=True,
-            max_file_size=round(limits.max_megabytes * 2**20),
-            theme=gr.themes.Default(
-                primary_hue="blue",
-                neutral_hue="slate",
-                font=_FONT,
-                font_mono=("ui-monospace", "monospace"),
-            ),
-            css_paths=Path(__file__).with_name("page.css"),
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            app_kwargs={"middleware": [Middleware(_Guard)]},
+        line.join(job)
+    except HicmaeError:
+        job.stop()
+        raise
+    return job
+
+
+def _outcome(job: Job[str]) -> str:
+    """What is shown of a job that is over."""
+    try:
+        return job.future.result(timeout=0)
+    except (CancelledError, JobStopped):
+        return hint_box(f"Cancelled; the clip was deleted. {_HINT}")
+    except Exception:
+        log.exception("A clip could not be answered for")
+        return message_box(
+            "This clip met a defect of the program, which is told where the page was started. "
+            "Other clips are not concerned."
         )
-    except OSError as error:
-        raise ConfigError(
-            f"The page cannot be served at {host}, port {port}: the port is taken, or the address "
-            "is none of this computer; choose others with --port and --host."
-        ) from error
-    return url
-
-
-def forget_old(folder: Path, seconds: float) -> None:
-    """Deletes files that have not changed for some time.
-
-    Args:
-        folder: Folder of uploads.
-        seconds: For how long.
-    """
-    places = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    for place in places:
-        with suppress(FileNotFoundError):  # answered in the meantime
-            if time.time() - place.stat().st_mtime > seconds:
-                _forget(place)
-
-
-def _forget_unasked(folder: Path, stopped: threading.Event) -> None:
-    """Looks after uploads that nobody asks about, or that were broken off."""
-    while not stopped.wait(_LOOK_EVERY):
-        forget_old(folder, _FORGET_AFTER)
-
-
-def _keep_local(clip: gr.Video) -> None:
-    """Makes an input refuse to have the server fetch a clip from an address.
-
-    The method is replaced in the one component: gradio writes a stub file beside the source of
-    every class derived from its own.
-    """
-    take_uploaded = clip.async_move_resource_to_block_cache
-
-    async def take(place: str | Path | None) -> str | None:
-        if "://" in str(place):
-            raise gr.Error("Clips are not fetched from addresses: upload the file.")
-        return await take_uploaded(place)
-
-    vars(clip)["async_move_resource_to_block_cache"] = take
-
-
-class _Guard:
-    """Closes routes that the page does not use, and lets a browser load nothing from elsewhere."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
-        closed = scope["path"].startswith(_CLOSED)
-        app: Any = PlainTextResponse("not here", status_code=404) if closed else self.app
-        await app(scope, receive, send_with_headers)
-
-
-def _forget(clip: Path) -> None:
-    """Deletes an upload and the folder that gradio made for it."""
-    clip.unlink(missing_ok=True)
-    with suppress(OSError):  # another upload of the same content is in there
-        clip.parent.rmdir()
 
 
 def _without_folder(message: str, clip: Path) -> str:

@@ -45,6 +45,24 @@ def hint_box(text: str) -> str:
     return f'<div class="hm-hint">{escape(text)}</div>'
 
 
+def progress_box(before: int, share: float) -> str:
+    """What stands in the place of the answer while it is made.
+
+    Args:
+        before: How many clips come first.
+        share: What share is done, from 0 to 1.
+    """
+    if before:
+        clips = "1 clip is" if before == 1 else f"{before} clips are"
+        text, width = f"Waiting: {clips} before yours.", 0.0
+    else:
+        text, width = f"Recognising: {share:.0%}", share
+    return (
+        f'<div class="hm-hint" role="status">{text}'
+        f'<div class="hm-progress"><b style="width:{width:.0%}"></b></div></div>'
+    )
+
+
 def answer_html(answer: Answer) -> str:
     """The whole answer: a panel per person, with a tab for each where there are several."""
     people = answer.people
@@ -71,8 +89,9 @@ def answer_html(answer: Answer) -> str:
 def _panel(answer: Answer, person: PersonAnswer) -> str:
     order = _order(answer.kind, person.scores)
     bars = _Bars(answer.kind, answer.outputs, order, _extent(person))
+    several = len(person.window_times) > 1
     cards = [
-        _card("Over the whole clip", bars.of(person.scores), _windows_note(person)),
+        _card("Over the whole clip", bars.of(person.scores), _windows_note(person), wide=several),
         _curve_card(answer, person, order),
         _face_card(answer, person),
         _sound_card(person.moment),
@@ -162,7 +181,7 @@ def _windows_note(person: PersonAnswer) -> str:
 
 def _curve_card(answer: Answer, person: PersonAnswer, order: Sequence[int]) -> str:
     if len(person.window_times) == 1:
-        return ""
+        return _card("The clip", _PLAYER)
     shown = order[:_MOST_CURVES]
     note = "A point for each window, at its middle. Shaded: the moment shown below."
     if len(shown) < len(order):
@@ -173,7 +192,15 @@ def _curve_card(answer: Answer, person: PersonAnswer, order: Sequence[int]) -> s
         for place in shown
     )
     curves = curve_svg(person, shown, answer.kind, (person.moment.start, person.moment.end))
-    return _card("Over time", f'{curves}<div class="hm-legend">{legend}</div>', note)
+    body = f'{_PLAYER}<div>{curves}<div class="hm-legend">{legend}</div></div>'
+    return _card("Over time", f'<div class="hm-course">{body}</div>', note, wide=True)
+
+
+# The script of the page gives it the clip, which the browser has.
+_PLAYER = (
+    '<div class="hm-player" hidden><video controls playsinline preload="auto"></video>'
+    "<p hidden>This browser cannot play the clip.</p></div>"
+)
 
 
 def _face_card(answer: Answer, person: PersonAnswer) -> str:

@@ -106,6 +106,9 @@ def curve_svg(
 ) -> str:
     """The scores of every window over time, as SVG in the colour of the surrounding text.
 
+    Where the time axis lies is written beside it, for the script of the page: from when to when in
+    seconds, from where to where as a share of the width.
+
     Args:
         person: Whose windows.
         places: Which outputs, by their place.
@@ -135,6 +138,12 @@ def curve_svg(
         axes.spines[["left", "bottom"]].set_color(_PAGE_COLOUR)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+        left, _, right, _ = axes.get_position().extents
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :].replace(_PAGE_COLOUR, "currentColor")
-    return f'<div class="hm-curve" role="img" aria-label="Scores over time">{svg}</div>'
+    return (
+        f'<div class="hm-curve" data-start="{start:.3f}" data-end="{end:.3f}" '
+        f'data-left="{left:.4f}" data-right="{right:.4f}">'
+        f'<div role="img" aria-label="Scores over time">{svg}</div>'
+        '<div class="hm-now" hidden></div></div>'
+    )

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,8 @@ from functools import partial
 from itertools import islice
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from threading import Thread
+from threading import Lock, Thread
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from hicmae.errors import ConfigError, HicmaeError
@@ -49,6 +51,7 @@ _DEATHS = {
 }
 
 _preloaded: list[str] = []
+_starting = Lock()
 _tell_alive: Callable[[], None] | None = None
 
 
@@ -100,7 +103,8 @@ class Worker(Generic[Request, Answer]):
         self._ready = False
         self.connection, line = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(line, function), daemon=True)
-        self._process.start()
+        with contextlib.nullcontext() if _is_of_script(function) else _without_script():
+            self._process.start()
         line.close()
         self.deadline = time.monotonic() + _START
 
@@ -250,6 +254,30 @@ def _module_of(function: Callable[..., Any]) -> str:
     while isinstance(function, partial):
         function = function.func
     return function.__module__
+
+
+def _is_of_script(function: object) -> bool:
+    """Whether a function, or something that is bound to it, is of the script that is run."""
+    if isinstance(function, partial):
+        parts = (function.func, *function.args, *function.keywords.values())
+        return any(_is_of_script(part) for part in parts)
+    return getattr(function, "__module__", None) == "__main__"
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Keeps children that are started within from running the user's script once more.
+
+    They do that, by what multiprocessing finds in `sys.modules`, for the sake of what the script
+    defines; one that does not guard its work would begin it anew in each of them.
+    """
+    with _starting:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 def _serve(line: Connection, function: Callable[[Any], Any]) -> None:

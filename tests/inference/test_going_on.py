@@ -67,7 +67,7 @@ def watch(monkeypatch):
         original = getattr(EmotionRecognizer, command)
 
         def watched(self, recording, *, original=original, **options):
-            watch.seen.append(recording.path.name)
+            watch.seen.append(Path(recording.source).name)
             if len(watch.seen) == watch.stop:
                 raise KeyboardInterrupt
             return original(self, recording, **options)

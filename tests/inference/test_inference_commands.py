@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from hicmae.inference.commands import recognize
 from hicmae.inference.feature_store import FeatureStore
 from hicmae.inference.features import read_features
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.media import VideoReader
+from hicmae.media import VideoReader, watched
 
 WIDTH = 16
 
@@ -248,6 +250,30 @@ class TestMistakes:
         )
         assert "--overwrite" in told
         assert (tmp_path / "f.npz").read_text() == "mine"
+
+
+class DeadlyDecoding(watched._Decoding):
+    """Ends the process at the second clip of `media`, and falls silent at the third."""
+
+    def pictures(self, frames, room):
+        if self._recording.path.name == "one.mp4":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self._recording.path.name == "three.mp4":
+            time.sleep(60)
+        return super().pictures(frames, room)
+
+
+@pytest.mark.parametrize("start", [("recognize", "--csv=f"), ("embed", "--output=f.npz")])
+def test_a_crash_and_a_hang_cost_their_clips_alone(model, good, capsys, monkeypatch, start):
+    monkeypatch.setattr(watched, "_Decoding", DeadlyDecoding)
+    last = write_clip("three.mp4", seconds=0.4)
+    clips = [good[1], good[0], last, write_clip("four.mp4", seconds=0.4)]
+    command, output = start
+    assert tell(command, *clips, "--checkpoint", model, output, "--patience=1") == 1
+    told = capsys.readouterr().err
+    assert "2 of 4 clips were left out" in told
+    assert "one.mp4: the process that decoded it crashed (segmentation fault, SIGSEGV)" in told
+    assert "three.mp4: the process that decoded it gave no sign of life for 1 s" in told
 
 
 class TestEmbed:

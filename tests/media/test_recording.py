@@ -167,7 +167,7 @@ def test_little_sound_is_held(clip_factory):
     recording = FileRecording(clip_factory("minute.wav", seconds=60), piece_seconds=10)
     for second in range(59):
         assert len(recording.sound(second * SAMPLE_RATE, (second + 1) * SAMPLE_RATE)) == SAMPLE_RATE
-        held = sum(len(piece) for piece in recording._pieces.values())
+        held = sum(len(piece) for piece in recording._sound._pieces.values())
         assert held <= 2 * 10 * SAMPLE_RATE
 
 

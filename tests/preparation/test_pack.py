@@ -393,25 +393,32 @@ class TestShards:
 def test_a_killed_run_goes_on(tmp_path):
     clips = small_clips(tmp_path, count=8)
     clips.to_parquet(tmp_path / "clips.parquet")
+    # Its processes import the one file; they do not run the other, which guards nothing.
+    (tmp_path / "slowly.py").write_text(
+        textwrap.dedent(
+            """
+            import time
+            from hicmae.preparation.pack import pack_clip
+            def pack_slowly(*arguments, **options):
+                time.sleep(0.2)
+                return pack_clip(*arguments, **options)
+            """
+        )
+    )
     program = tmp_path / "program.py"
     program.write_text(
         textwrap.dedent(
             """
-            import time
             from pathlib import Path
             import hicmae.preparation.pack as module
             from hicmae.data.manifest import read_manifest
             from hicmae.preparation.pack_writing import PackOptions
             from hicmae.ledger import Plan
-            write = module.write_clip
-            def slowly(*arguments, **options):
-                write(*arguments, **options)
-                time.sleep(0.2)
-            module.write_clip = slowly
+            from slowly import pack_slowly
+            module.pack_clip = pack_slowly
             here = Path(__file__).parent
-            if __name__ == "__main__":
-                table = read_manifest(here / "clips.parquet")
-                module.pack(table, here / "cut", PackOptions(size=32), Plan(1))
+            table = read_manifest(here / "clips.parquet")
+            module.pack(table, here / "cut", PackOptions(size=32), Plan(1))
             """
         )
     )

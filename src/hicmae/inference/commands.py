@@ -9,6 +9,7 @@ from jsonargparse import Namespace
 
 from hicmae.choices import Faces, Per, Use
 from hicmae.imports import quick_imports
+from hicmae.workers import PATIENCE, preload, prepare
 
 
 def recognize(
@@ -23,6 +24,7 @@ def recognize(
     batch_size: int = 8,
     on_error: Literal["raise", "skip"] | None = None,
     restart: bool = False,
+    patience: float = PATIENCE,
     json: str | Path | None = None,
     csv: str | Path | None = None,
     render: str | Path | None = None,
@@ -51,6 +53,7 @@ def recognize(
         on_error: Stop at a clip that cannot be used, or list such clips at the end; several clips
             are listed if nothing is said.
         restart: Drop what a stopped run did, and begin anew.
+        patience: Seconds without a decoded frame after which a clip is given up.
         json: File to write, or - for the standard output.
         csv: Table of windows to write.
         render: Annotated copy to write: .mp4, .mov or .mkv; a folder for several clips.
@@ -62,6 +65,7 @@ def recognize(
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
+    _prepare_decoder()
     with quick_imports():  # within, so that help comes at once
         from hicmae.inference import recognizing  # noqa: PLC0415
 
@@ -77,6 +81,7 @@ def recognize(
             batch_size=batch_size,
             on_error=on_error,
             restart=restart,
+            patience=patience,
             json=None if json is None else str(json),
             csv=None if csv is None else str(csv),
             render=None if render is None else str(render),
@@ -97,6 +102,7 @@ def embed(
     batch_size: int = 8,
     on_error: Literal["raise", "skip"] | None = None,
     restart: bool = False,
+    patience: float = PATIENCE,
     shard: str = "1/1",
     dry_run: bool = False,
     layers: bool = False,
@@ -129,6 +135,7 @@ def embed(
         on_error: Stop at a clip that cannot be used, or list such clips at the end; several clips
             are listed if nothing is said.
         restart: Drop what a stopped run did, and begin anew.
+        patience: Seconds without a decoded frame after which a clip is given up.
         shard: i/n works on every n-th clip from the i-th on.
         dry_run: Tell what would be done, and do nothing.
         layers: Also the feature of every layer of the encoders.
@@ -139,6 +146,7 @@ def embed(
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
+    _prepare_decoder()
     with quick_imports():  # within, so that help comes at once
         from hicmae.inference import embedding  # noqa: PLC0415
 
@@ -155,6 +163,7 @@ def embed(
             batch_size=batch_size,
             on_error=on_error,
             restart=restart,
+            patience=patience,
             shard=shard,
             dry_run=dry_run,
             layers=layers,
@@ -162,3 +171,9 @@ def embed(
             overwrite=overwrite,
         )
     )
+
+
+def _prepare_decoder() -> None:
+    """Begins what decodes, beside the import of the large libraries here."""
+    preload("hicmae.media.watched")
+    prepare()

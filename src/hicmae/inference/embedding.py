@@ -23,7 +23,7 @@ from hicmae.inference.many_clips import (
 )
 from hicmae.inference.results import Embedding
 from hicmae.ledger import DONE, FAILED, Plan, Row, Tell, all_there, process_here
-from hicmae.media.recording import FileRecording
+from hicmae.media.watched import WatchedDecoder
 
 
 def embed(options: Namespace) -> None:
@@ -45,6 +45,11 @@ def embed(options: Namespace) -> None:
             f"{output} exists already: give --overwrite to replace it, or another --output."
         )
     FeatureStore(output, {})  # a suffix that cannot be is told before the model is loaded
+    with WatchedDecoder(options.patience) as decoder:
+        _embed(options, plan, output, decoder)
+
+
+def _embed(options: Namespace, plan: Plan, output: Path, decoder: WatchedDecoder) -> None:
     recognizer, clips = open_model_and_clips(options)
     settings = settings_of(recognizer, options)
     store = FeatureStore(output, settings, per=options.per, layers=options.layers)
@@ -54,7 +59,7 @@ def embed(options: Namespace) -> None:
         require_writable([output])
 
     def compute(clip: NamedClip, tell: Tell) -> list[Embedding]:
-        recording = FileRecording(clip.path, sound=clip.sound)
+        recording = decoder.open(clip.path, sound=clip.sound)
         return recognizer.embed(recording, use=options.use, progress=tell)
 
     def keep(clip: NamedClip, embeddings: list[Embedding]) -> Row:

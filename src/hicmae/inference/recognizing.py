@@ -39,7 +39,7 @@ from hicmae.ledger import (
     process_here,
     write_settings,
 )
-from hicmae.media.recording import FileRecording
+from hicmae.media.watched import WatchedDecoder
 
 
 def recognize(options: Namespace) -> list[dict[str, Any]]:
@@ -57,6 +57,11 @@ def recognize(options: Namespace) -> list[dict[str, Any]]:
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
+    with WatchedDecoder(options.patience) as decoder:
+        return _recognize(options, decoder)
+
+
+def _recognize(options: Namespace, decoder: WatchedDecoder) -> list[dict[str, Any]]:
     recognizer, clips = open_model_and_clips(options)
     if recognizer.kind == "pretraining":
         raise CheckpointError(
@@ -78,8 +83,9 @@ def recognize(options: Namespace) -> list[dict[str, Any]]:
     def compute(clip: NamedClip, tell: Tell) -> Recognition:
         # Most of the time of a rendered clip goes into its pictures.
         share = 0.5 if renders else 1.0
+        recording = decoder.open(clip.path, sound=clip.sound)
         result = recognizer.recognize(
-            FileRecording(clip.path, sound=clip.sound),
+            recording,
             use=options.use,
             progress=lambda done: tell(share * done),
         )
@@ -89,6 +95,7 @@ def recognize(options: Namespace) -> list[dict[str, Any]]:
                 result,
                 renders[clip],
                 sound=clip.sound,
+                recording=recording,
                 progress=lambda done: tell(share + (1 - share) * done),
             )
         return result

@@ -14,7 +14,7 @@ from hicmae.files import whole_file
 from hicmae.inference.drawing import Annotator
 from hicmae.inference.results import Recognition
 from hicmae.media.containers import open_container, time_origin
-from hicmae.media.recording import NOMINAL_FPS, FileRecording
+from hicmae.media.recording import NOMINAL_FPS, FileRecording, Recording
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Containers of rendered clips by suffix."""
@@ -32,6 +32,7 @@ def render(
     *,
     sound: str | Path | None = None,
     folder_fps: float = NOMINAL_FPS,
+    recording: Recording | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Writes an annotated copy of a clip.
@@ -46,6 +47,7 @@ def render(
         output: File to write, .mp4, .mov or .mkv; one that is there is replaced.
         sound: A file with the sound, if it is not within the clip.
         folder_fps: Frames per second of a folder of images.
+        recording: The clip, where it is open already.
         progress: Is told the share that is done, in [0, 1].
 
     Raises:
@@ -56,7 +58,7 @@ def render(
     check_output(output)
     if output.resolve() == clip.resolve():
         raise ConfigError(f"{output} is the clip itself: name another file to render to.")
-    recording = FileRecording(clip, sound=sound, folder_fps=folder_fps)
+    recording = recording or FileRecording(clip, sound=sound, folder_fps=folder_fps)
     if not recording.has_video:
         raise ConfigError(f"{clip} has no pictures to render: leave --render out, or give a video.")
     try:
@@ -89,7 +91,7 @@ def check_output(path: Path) -> None:
 
 def _write(
     container: OutputContainer,
-    recording: FileRecording,
+    recording: Recording,
     recognition: Recognition,
     heard: Path | None,
     progress: Callable[[float], None],

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from hicmae.data.sampling import evaluation_windows
 from hicmae.faces.people import PersonTrack
 from hicmae.media import SAMPLE_RATE
-from hicmae.media.recording import Picture, Recording, Waveform
+from hicmae.media.pieces import Waveform
+from hicmae.media.recording import Picture, Recording
 
 log = logging.getLogger(__name__)
 

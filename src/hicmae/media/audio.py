@@ -8,12 +8,10 @@ from typing import Any
 
 import av
 import numpy as np
-import torch
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from torchaudio.functional import resample
 
 from hicmae.errors import ConfigError, DataError
 from hicmae.media.containers import (
@@ -96,6 +94,10 @@ def resampled(samples: np.ndarray, rate: int, sample_rate: int = SAMPLE_RATE) ->
         rate: Its samples per second.
         sample_rate: Samples per second to give.
     """
+    # Decoding alone, in a process of its own, needs neither.
+    import torch  # noqa: PLC0415
+    from torchaudio.functional import resample  # noqa: PLC0415
+
     common = gcd(rate, sample_rate)
     if (rate // common) * (sample_rate // common) <= _LARGEST_FILTER:
         return resample(torch.from_numpy(samples), rate, sample_rate).clamp(-1, 1).numpy()

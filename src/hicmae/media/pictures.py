@@ -9,7 +9,6 @@ import numpy.typing as npt
 from av.filter import Graph
 
 from hicmae.errors import DataError
-from hicmae.media.colour import rgb_matrix
 from hicmae.media.geometry import UPRIGHT, Orientation, PixelShape, orientation
 
 Region = tuple[int, int, int, int]
@@ -189,6 +188,9 @@ class PlanesConverter(PictureConverter):
             kept.format.name == "yuvj420p" or int(kept.color_range) == _FULL,
         )
         if self._colours is None:
+            # Torch comes with it, which RGB has no need of.
+            from hicmae.media.colour import rgb_matrix  # noqa: PLC0415
+
             self._colours = colours
             self.matrix = rgb_matrix(colours[0], full_range=colours[1])
         elif colours != self._colours:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,15 +23,14 @@ from hicmae.media import (
     stream_sound,
 )
 from hicmae.media.containers import begin_of
+from hicmae.media.pieces import SoundPieces, Waveform
 from hicmae.media.timeline import Timeline
 
 Picture = npt.NDArray[np.uint8]
-Waveform = npt.NDArray[np.float32]
 
 NOMINAL_FPS = 25.0
 """Frames per second by which sound without pictures is counted."""
 
-_SOUND_PIECES = 2  # held, since a window may lie on their border
 _LOUDEST = 2.0  # decoders overshoot 1 a little; what is louder is no share of full scale
 
 
@@ -121,6 +119,11 @@ class FileRecording(Recording):
         folder_fps: Frames per second of a folder of images.
         piece_seconds: Length of the pieces of sound.
 
+    Attributes:
+        path: The file or folder.
+        sound_path: The file with the sound.
+        timeline: When the frames are shown.
+
     Raises:
         DataError: There is nothing at the path, or it is cut off or no clip.
         ConfigError: `folder_fps` is not positive.
@@ -139,16 +142,15 @@ class FileRecording(Recording):
         self._folder_fps = folder_fps
         self._outline = None if self.path.is_dir() else read_outline(self.path)
         heard = self._outline
-        self._sound_path = self.path
+        self.sound_path = self.path
         if sound is not None:
-            self._sound_path = Path(sound).expanduser()
-            heard = read_outline(self._sound_path)
+            self.sound_path = Path(sound).expanduser()
+            heard = read_outline(self.sound_path)
         begin, end = (None, None) if heard is None else (heard.sound_start, heard.sound_end)
         self.has_sound = begin is not None and end is not None and end > begin
-        self._piece_seconds = piece_seconds
-        self._pieces: OrderedDict[int, Waveform] = OrderedDict()
-        self._stream: Iterator[tuple[int, Waveform]] = iter(())
-        self._reached = -1  # the last piece that the stream gave
+        self._sound = SoundPieces(
+            lambda: stream_sound(self.sound_path, seconds=piece_seconds), piece_seconds
+        )
         if self._outline is None:
             with VideoReader(self.path, folder_fps=folder_fps) as reader:
                 self.timeline = reader.timeline
@@ -189,37 +191,7 @@ class FileRecording(Recording):
         """Gives a part of the sound; see `Recording.sound`."""
         if not self.has_sound:
             raise DataError(f"{self.source} has no sound.")
-        waveform = np.zeros(max(last - first, 0), np.float32)
-        length = self._piece_seconds * SAMPLE_RATE
-        heard = 0
-        for piece in range(first // length, (last - 1) // length + 1):
-            samples = self._piece(piece)
-            offset = piece * length
-            begin, end = max(first, offset), min(last, offset + len(samples))
-            if end > begin:
-                waveform[begin - first : end - first] = samples[begin - offset : end - offset]
-                heard = end - first
-        return waveform[:heard]
-
-    def _piece(self, number: int) -> Waveform:
-        """A piece of the sound; empty behind its end."""
-        if number not in self._pieces and number <= self._reached:
-            self._reached, self._stream = -1, iter(())
-        if self._reached < 0:
-            self._pieces.clear()
-            self._stream = enumerate(stream_sound(self._sound_path, seconds=self._piece_seconds))
-        while self._reached < number:
-            try:
-                found = next(self._stream, None)
-            except DataError:
-                self._reached = -1  # or it would seem to be the end of the sound the next time
-                raise
-            if found is None:
-                return np.zeros(0, np.float32)
-            self._reached, self._pieces[found[0]] = found
-            if len(self._pieces) > _SOUND_PIECES:
-                self._pieces.popitem(last=False)
-        return self._pieces[number]
+        return self._sound.between(first, last)
 
 
 class ArrayRecording(Recording):

@@ -111,7 +111,7 @@ def _decoded(container: InputContainer, film: VideoStream) -> Iterator[av.VideoF
 def stream_sound(
     path: Path, *, seconds: int, sample_rate: int = SAMPLE_RATE
 ) -> Iterator[np.ndarray]:
-    """Decodes the sound of a file from second 0 on, as one channel.
+    """Decodes the sound of a file from second 0 on, as one channel, in long pieces.
 
     Args:
         path: Any file with sound.
@@ -125,29 +125,60 @@ def stream_sound(
     Raises:
         DataError: The file is missing, has no sound, or is damaged.
     """
+    return in_pieces(decode_sound(path), seconds=seconds, sample_rate=sample_rate)
+
+
+def decode_sound(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Decodes the sound of a file from second 0 on, as one channel, as it comes.
+
+    Args:
+        path: Any file with sound.
+
+    Yields:
+        Samples per second, the same each time, and float32 samples.
+
+    Raises:
+        DataError: As for `stream_sound`.
+    """
     with open_container(path) as container:
         if not container.streams.audio:
             raise DataError(f"{path} has no audio stream; name a file that has one.")
         frames = audio_frames(container.streams.audio[0], container.demux(), path)
-        chunks: list[np.ndarray] = []
-        held, rate, before = 0, 1, 0  # `before`: samples held of the piece before
         heard = gapless(one_channel(frames), time_origin(container), path)
-        for rate, chunk in from_start(heard, path):
-            chunks.append(chunk)
-            held += len(chunk)
-            while held >= before + (seconds + _MARGIN) * rate:
-                samples = np.concatenate(chunks)
-                end = before + seconds * rate
-                yield _piece(samples[: end + _MARGIN * rate], before, end, rate, sample_rate)
-                before = _MARGIN * rate
-                chunks = [samples[end - before :]]
-                held = len(chunks[0])
-        samples = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
-        while len(samples) > before:
+        yield from from_start(heard, path)
+
+
+def in_pieces(
+    decoded: Iterable[tuple[int, np.ndarray]], *, seconds: int, sample_rate: int = SAMPLE_RATE
+) -> Iterator[np.ndarray]:
+    """Sound that comes in short parts as long pieces at another rate.
+
+    Args:
+        decoded: What `decode_sound` gives.
+        seconds: As for `stream_sound`.
+        sample_rate: As for `stream_sound`.
+
+    Yields:
+        As `stream_sound` does.
+    """
+    chunks: list[np.ndarray] = []
+    held, rate, before = 0, 1, 0  # `before`: samples held of the piece before
+    for rate, chunk in decoded:
+        chunks.append(chunk)
+        held += len(chunk)
+        while held >= before + (seconds + _MARGIN) * rate:
+            samples = np.concatenate(chunks)
             end = before + seconds * rate
-            yield _piece(samples, before, end, rate, sample_rate)
+            yield _piece(samples[: end + _MARGIN * rate], before, end, rate, sample_rate)
             before = _MARGIN * rate
-            samples = samples[end - before :]
+            chunks = [samples[end - before :]]
+            held = len(chunks[0])
+    samples = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
+    while len(samples) > before:
+        end = before + seconds * rate
+        yield _piece(samples, before, end, rate, sample_rate)
+        before = _MARGIN * rate
+        samples = samples[end - before :]
 
 
 def _piece(samples: np.ndarray, begin: int, end: int, rate: int, sample_rate: int) -> np.ndarray:

@@ -17,7 +17,8 @@ from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.results import Floats
 from hicmae.inference.windows import InputWindow
 from hicmae.media.normalisation import denormalised
-from hicmae.media.recording import FileRecording
+from hicmae.media.recording import Recording
+from hicmae.media.watched import WatchedDecoder
 from hicmae.models.attention import attention_rollout
 from hicmae.weights.description import ModelKind
 
@@ -31,10 +32,12 @@ class UploadLimits:
     Attributes:
         max_seconds: Their greatest length.
         max_megabytes: Their greatest size, which is watched while they are uploaded.
+        patience: Seconds without a decoded frame after which one is given up.
     """
 
     max_seconds: float = 60.0
     max_megabytes: float = 100.0
+    patience: float = 60.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -130,7 +133,17 @@ def analyse(
     Raises:
         DataError: The clip is none, is too long, or lacks what the model reads.
     """
-    recording = FileRecording(path)
+    with WatchedDecoder(limits.patience) as decoder:
+        return _analyse(recognizer, decoder.open(path), path, limits, progress)
+
+
+def _analyse(
+    recognizer: EmotionRecognizer,
+    recording: Recording,
+    path: Path,
+    limits: UploadLimits,
+    progress: Progress | None,
+) -> Answer:
     if recording.duration > limits.max_seconds:
         raise DataError(
             f"{path} is {recording.duration:.0f} s long, and at most {limits.max_seconds:g} s are "

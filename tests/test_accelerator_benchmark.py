@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ def accelerator(monkeypatch, caplog):
     """The script as a module."""
     monkeypatch.syspath_prepend(BENCHMARKS / "speed")
     monkeypatch.syspath_prepend(BENCHMARKS)
+    # A second FFmpeg has no place in the process of the other tests.
+    monkeypatch.setitem(sys.modules, "decord", None)
     caplog.set_level(logging.ERROR, "lightning.pytorch")  # as the script does, until here
     import accelerator  # noqa: PLC0415 (lies beside the package)
 

@@ -116,6 +116,7 @@ def decoded(setting: Setting, report: Report, folder: Path) -> Result:
         result["torchcodec, clips/s"] = len(clips) / timed(setting, by_card)
     except RuntimeError as error:
         return result | {"torchcodec": f"fails: {str(error).splitlines()[0]}"}
-    exact = torch.from_numpy(VideoReader(clips[0]).read(WANTED, size=160, region=REGION))
-    gap = by_card()[0].permute(0, 2, 3, 1).cpu().float() - exact.float()
+    with VideoReader(clips[0]) as reader:
+        exact = torch.from_numpy(reader.read(WANTED, size=160, region=REGION)).float()
+    gap = by_card()[0].permute(0, 2, 3, 1).cpu().float() - exact
     return result | {"mean difference of pixels": float(gap.abs().mean())}

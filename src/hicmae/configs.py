@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -48,16 +49,23 @@ def find_config(name: str) -> str:
     )
 
 
-def resolve_arguments(arguments: list[str]) -> list[str]:
+def resolve_arguments(arguments: list[str], checkpoint_of: Callable[[str], str] = str) -> list[str]:
     """Replaces the names behind every `--config` of a command line by paths.
 
     A command line with a checkpoint and without a config gets the config of the checkpoint's run.
+
+    Args:
+        arguments: The command line.
+        checkpoint_of: Gives the file that is meant by what stands behind `--ckpt_path`.
     """
-    resolved = [
-        f"--config={find_config(value)}" if option == "--config" else argument
-        for argument, option, value in _options(arguments)
-    ]
-    options = {option: value for _, option, value in _options(arguments)}
+    meant = {"--config": find_config, "--ckpt_path": checkpoint_of}
+    resolved, options = [], {}
+    for argument, option, value in _options(arguments):
+        if value and option in meant:
+            options[option] = meant[option](value)
+            resolved.append(f"{option}={options[option]}")
+        else:
+            resolved.append(argument)
     checkpoint = options.get("--ckpt_path")
     if checkpoint and checkpoint != "last" and "--config" not in options:
         config = Path(checkpoint).parent.parent / "config.yaml"

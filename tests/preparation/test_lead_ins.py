@@ -1,6 +1,8 @@
 """Black and frozen frames at the ends of clips are found, told, and said to go with the label."""
 
 from dataclasses import replace
+from fractions import Fraction
+from itertools import count as count_up
 
 import av
 import numpy as np
@@ -14,7 +16,7 @@ from hicmae.data.manifest import Clip
 from hicmae.faces import FaceOptions
 from hicmae.faces.alignment import FACE_POINTS
 from hicmae.faces.detection import Face
-from hicmae.media import VideoReader
+from hicmae.media import VideoReader, read_audio
 from hicmae.preparation.face_crops import crop_face
 from hicmae.preparation.lead_ins import LeadIns, association, find_lead_ins
 
@@ -32,14 +34,19 @@ class WholePicture:
 RNG = np.random.default_rng(0)
 
 
-def write(path, *parts, rate=25):
-    """A clip of parts: a number of frames that are "black", "still" or "moving"."""
+def write(path, *parts, rate=25, begin=0.0):
+    """A clip of parts: a number of frames that are "black", "still" or "moving".
+
+    Its pictures begin later than its sound by `begin` seconds.
+    """
     still = RNG.integers(60, 200, (8, 8, 3))
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=rate, options={"crf": "12"})
         video.width = video.height = 64
         video.pix_fmt = "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
         audio = container.add_stream("aac", rate=16_000, layout="mono")
+        shown = count_up()
         for count, kind in parts:
             for index in range(count):
                 small = {
@@ -48,7 +55,10 @@ def write(path, *parts, rate=25):
                     "moving": np.roll(still, index, axis=1),
                 }[kind]
                 picture = np.kron(small, np.ones((8, 8, 1))).astype(np.uint8)
-                container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.time_base = Fraction(1, 1000)
+                frame.pts = round(1000 * (begin + next(shown) / rate))
+                container.mux(video.encode(frame))
         container.mux(video.encode(None))
         seconds = sum(count for count, _ in parts) / rate
         samples = np.full((1, round(seconds * 16_000)), 0.2, np.float32)
@@ -101,7 +111,7 @@ def test_crops_leave_them_out_with_their_sound(tmp_path):
     options = FaceOptions(detector=f"{__name__}.WholePicture", size=64, margin=0.0, trim=True)
     row = crop_face(Clip("a", str(video)), output=tmp_path / "out", options=options)
     assert (row["frames"], row["status"]) == (20, "ok")
-    assert (row["trimmed_start"], row["trimmed_end"]) == pytest.approx((0.38, 0.62), abs=0.01)
+    assert (row["trimmed_start"], row["trimmed_end"]) == pytest.approx((0.4, 0.6), abs=0.01)
     with VideoReader(tmp_path / "out" / row["video"]) as reader:
         assert reader.frame_count == 20
         assert find_lead_ins(reader) == LeadIns()
@@ -112,14 +122,30 @@ def test_crops_leave_them_out_with_their_sound(tmp_path):
     assert (kept["frames"], kept["trimmed_start"]) == (45, 0.0)
 
 
-def test_parts_of_a_clip_keep_picture_and_sound_together():
-    assert Clip("a", "a.mp4").between(1.0, 3.0) == Clip(
-        "a", "a.mp4", start=1.0, end=3.0, audio_start=1.0, audio_end=3.0
+@pytest.mark.parametrize("kind", ["video", "frames"])
+@pytest.mark.parametrize("begin", [0.0, 0.05, 1.0])
+@pytest.mark.parametrize("rate", [10, 25])
+def test_sound_stays_with_the_pictures_that_are_left(tmp_path, kind, begin, rate):
+    """It becomes loud with the first frame that is not black, in a file of its own."""
+    video = write(tmp_path / "clip.mkv", (10, "black"), (20, "moving"), rate=rate, begin=begin)
+    with VideoReader(video) as reader:
+        loud = round(16_000 * reader.timeline.time_of(10))
+        sound = np.where(np.arange(16_000 * 6) < loud, 0.0, 0.5).astype(np.float32)
+    with av.open(str(tmp_path / "clip.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+        frame.sample_rate = 16_000
+        container.mux(stream.encode(frame))
+    options = FaceOptions(
+        detector=f"{__name__}.WholePicture", size=64, margin=0.0, trim=True, write=kind
     )
-    apart = Clip("a", "a.mp4", audio="a.wav", start=5.0, end=9.0)
-    assert apart.between(1.0, None) == Clip(
-        "a", "a.mp4", audio="a.wav", start=6.0, end=9.0, audio_start=1.0
-    )
+    clip = Clip("a", str(video), audio=str(tmp_path / "clip.wav"))
+    row = crop_face(clip, output=tmp_path / "out", options=options)
+    assert row["frames"] == 20
+    with VideoReader(tmp_path / "out" / row["video"]) as reader:
+        assert (reader.timeline.begin, find_lead_ins(reader)) == (0.0, LeadIns())
+    heard = read_audio(tmp_path / "out" / (row["audio"] or row["video"]))
+    assert np.flatnonzero(heard > 0.4)[0] / 16_000 < 0.002
 
 
 def test_chance_of_an_uneven_spread():

@@ -20,14 +20,15 @@ from hicmae.weights.reading import (
     read_safetensors,
     read_torch,
 )
+from hicmae.weights.runs import checkpoint_of
 
 
 def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDescription]:
     """A model that recognises, or that gives features if it was only pre-trained.
 
     Args:
-        path: A Lightning checkpoint of this project, or a folder with `config.json` and
-            `model.safetensors`.
+        path: A Lightning checkpoint of this project, the folder of its run, or a folder with
+            `config.json` and `model.safetensors`.
 
     Returns:
         The model in evaluation mode, on the CPU, and its description. Of a pre-trained model there
@@ -36,7 +37,7 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
     Raises:
         CheckpointError: The path holds no such model, or weights and description do not match.
     """
-    path = Path(path)
+    path = checkpoint_of(Path(path))
     description, weights = described_weights(path)
     check_match(description, weights, path, decoders=False)
     model = RecognitionModel(
@@ -68,8 +69,8 @@ def described_weights(
         config = path / CONFIG
         if not config.is_file():
             raise CheckpointError(
-                f"{path} has no {CONFIG}: give a folder that `hicmae convert` wrote, or a "
-                "checkpoint file."
+                f"{path} has no {CONFIG}: give a folder that `hicmae convert` wrote, the "
+                "folder of a run, or a checkpoint file."
             )
         description = ModelDescription.from_json(_text(config), config)
         content = read_safetensors(path / WEIGHTS)

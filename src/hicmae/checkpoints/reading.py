@@ -23,6 +23,7 @@ from hicmae.weights.reading import (
     read_safetensors,
     read_torch,
 )
+from hicmae.weights.runs import checkpoint_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def read_model(source: Path, given: GivenFacts | None = None) -> Model:
     """Reads a model of any of the formats.
 
     Args:
-        source: A Lightning checkpoint, a file of the public implementation, a file of tensors, or
-            the folder of a shared model.
+        source: A Lightning checkpoint, the folder of a run, a file of the public implementation, a
+            file of tensors, or the folder of a shared model.
         given: What a file does not tell that describes nothing; of others there must be nothing.
 
     Raises:
@@ -56,6 +57,7 @@ def read_model(source: Path, given: GivenFacts | None = None) -> Model:
             superfluous or contradicts it.
     """
     given = given or GivenFacts()
+    source = checkpoint_of(source)
     torch_file = not source.is_dir() and not is_safetensors(source)
     content: Any = read_torch(source) if torch_file else None
     if describes_itself(source, content):

@@ -22,7 +22,7 @@ what is missing in it is NaN.
   together by the mean of their outputs; NaN is a clip judged alone.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -95,24 +95,6 @@ class Clip:
     def one_source(self) -> bool:
         """Whether picture and sound are the same segment of one file."""
         return self.sound == self.video and self.sound_segment == (self.start, self.end)
-
-    def between(self, begin: float, end: float | None) -> "Clip":
-        """A part of the clip with its sound.
-
-        Args:
-            begin: Start of the part in seconds from the start of the clip.
-            end: End of the part in seconds from there; None is the end of the clip.
-        """
-        start, stop = self.start or 0.0, self.end
-        sound_start, sound_stop = self.sound_segment
-        sound_start = sound_start or 0.0
-        return replace(
-            self,
-            start=start + begin,
-            end=stop if end is None else start + end,
-            audio_start=sound_start + begin,
-            audio_end=sound_stop if end is None else sound_start + end,
-        )
 
 
 def clips_of(table: pd.DataFrame) -> list[Clip]:

@@ -42,7 +42,7 @@ def recognize(
 
     Args:
         clips: Files and folders.
-        checkpoint: A checkpoint of a run, such as one that `hicmae demo` trains, a folder that
+        checkpoint: A checkpoint of a run or its folder, such as `hicmae demo` trains, a folder that
             `hicmae convert` wrote, or the id of such a folder on a model hub.
         faces: Look for faces, or take the whole picture.
         use: What an audio-visual model is given of a clip.
@@ -123,8 +123,8 @@ def embed(
 
     Args:
         clips: Files and folders.
-        checkpoint: A checkpoint of a run, pre-trained or fine-tuned, a folder that `hicmae convert`
-            wrote, or the id of such a folder on a model hub.
+        checkpoint: A checkpoint of a run or its folder, pre-trained or fine-tuned, a folder that
+            `hicmae convert` wrote, or the id of such a folder on a model hub.
         output: File to write: .safetensors, .npz or .parquet.
         faces: Look for faces, or take the whole picture.
         use: What an audio-visual model is given of a clip.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from hicmae.data.manifest import Clip
+from hicmae.errors import DataError
 from hicmae.faces.alignment import align, similarity, source_region, template, within_region
 from hicmae.faces.detection import Array, Picture
 from hicmae.faces.options import FaceOptions
@@ -20,7 +21,7 @@ from hicmae.media import SAMPLE_RATE, VideoReader
 from hicmae.media.containers import open_container
 from hicmae.preparation.audio import read_sound, write_wav
 from hicmae.preparation.face_writing import write_frames, write_video
-from hicmae.preparation.lead_ins import shown_part
+from hicmae.preparation.lead_ins import shown_frames
 from hicmae.preparation.outputs import output_path
 
 NO_FACE = "no face"
@@ -57,28 +58,25 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
     with VideoReader(
         clip.video, start=clip.start, end=clip.end, folder_fps=options.folder_fps or 25.0
     ) as reader:
-        if options.trim and (shown := shown_part(reader)) is not None:
-            rest = crop_face(
-                clip.between(*shown), output=output, options=replace(options, trim=False)
-            )
-            end = reader.timeline.end if shown[1] is None else shown[1]
-            return rest | {
-                "trimmed_start": round(shown[0], 3),
-                "trimmed_end": round(reader.timeline.end - end, 3),
-            }
-        track, looks = _find(reader, clip.side, options)
+        frames = shown_frames(reader) if options.trim else range(reader.frame_count)
+        times = reader.timeline
+        # What is left out at an end is left out of the sound too.
+        start = times.time_of(frames.start) if frames.start else 0.0
+        end = times.time_of(frames.stop) if frames.stop < reader.frame_count else None
+        begin = 0.0 if frames.start else times.begin
+        track, looks = _find(reader, frames, clip.side, options)
         row: dict[str, Any] = {
             "status": "ok",
             "video": "",
             "audio": "",
             "sound": False,
-            "frames": reader.frame_count,
+            "frames": len(frames),
             "fps": round(reader.fps, 3),
             "detected": 0.0,
             "face_size": 0.0,
             "jumps": 0,
-            "trimmed_start": 0.0,
-            "trimmed_end": 0.0,
+            "trimmed_start": round(start, 3),
+            "trimmed_end": 0.0 if end is None else round(times.end - end, 3),
             "message": "",
         }
         if track is None:
@@ -88,7 +86,7 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
             return {**row, "status": NO_FACE, "message": message}
 
         eyes = np.linalg.norm(track.landmarks[:, 1] - track.landmarks[:, 0], axis=-1)
-        sound = read_sound(clip) if _has_sound(clip) else None
+        sound = _sound_between(clip, start, end) if _has_sound(clip) else None
         row |= {
             "video": target.relative_to(output).as_posix(),
             "sound": sound is not None,
@@ -97,13 +95,13 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
             "jumps": track.jumps,
             "message": "" if sound is not None else "The clip has no sound track.",
         }
-        pictures = _crops(reader, track.landmarks, options)
+        pictures = _crops(reader, frames, track.landmarks, options)
         if options.write == "video":
             with whole_file(target) as part:
                 write_video(
                     part,
                     pictures,
-                    begin=reader.timeline.begin,
+                    begin=begin,
                     fps=reader.fps,
                     size=options.size,
                     waveform=sound,
@@ -118,31 +116,35 @@ def crop_face(clip: Clip, *, output: Path, options: FaceOptions) -> dict[str, An
                 row["audio"] = wav.relative_to(output).as_posix()
                 with whole_file(wav) as part_of_sound:
                     # Images cannot tell that they begin late.
-                    sound = sound[round(reader.timeline.begin * SAMPLE_RATE) :]
-                    write_wav(part_of_sound, sound, SAMPLE_RATE)
+                    write_wav(part_of_sound, sound[round(begin * SAMPLE_RATE) :], SAMPLE_RATE)
         return row
 
 
-def _find(reader: VideoReader, side: str | None, options: FaceOptions) -> tuple[Track | None, int]:
+def _find(
+    reader: VideoReader, frames: range, side: str | None, options: FaceOptions
+) -> tuple[Track | None, int]:
     """The track of the face, and the number of frames looked at."""
-    frames = frames_to_search(reader.frame_count, options.detect_every)
+    places = frames_to_search(len(frames), options.detect_every)
+    searched = [frames[place] for place in places]
     track = track_face(
-        list(find_faces(_pictures(reader, frames), options)),
-        frames,
-        reader.frame_count,
+        list(find_faces(_pictures(reader, searched), options)),
+        places,
+        len(frames),
         (reader.width, reader.height),
         policy=options.face if side is None else cast(FacePolicy, side),
         smoothing=options.smooth * reader.fps,
     )
-    return track, len(frames)
+    return track, len(places)
 
 
-def _crops(reader: VideoReader, landmarks: Array, options: FaceOptions) -> Iterator[Picture]:
+def _crops(
+    reader: VideoReader, frames: range, landmarks: Array, options: FaceOptions
+) -> Iterator[Picture]:
     """The upright face of every frame."""
     transforms = similarity(landmarks, template(options.size, options.margin))
     region = source_region(transforms, options.size, reader.width, reader.height)
     transforms = within_region(transforms, region)
-    pictures = _pictures(reader, range(reader.frame_count), region)
+    pictures = _pictures(reader, frames, region)
     for picture, transform in zip(pictures, transforms, strict=True):
         yield align(picture, transform, options.size)
 
@@ -156,6 +158,22 @@ def _pictures(
     region = region or (0, 0, reader.height, reader.width)
     for _, picture in reader.pictures(frames, region=region):
         yield picture
+
+
+def _sound_between(clip: Clip, start: float, end: float | None) -> npt.NDArray[np.float32]:
+    """A part of the sound of a clip, by seconds from its start; an end of None is its own.
+
+    Raises:
+        DataError: The sound is broken, or ends before.
+    """
+    sound = read_sound(clip)
+    part = sound[round(start * SAMPLE_RATE) : None if end is None else round(end * SAMPLE_RATE)]
+    if len(sound) and not len(part):
+        raise DataError(
+            f"{clip.sound} has no sound behind {start:.2f} s, where the pictures begin that are "
+            "not black or frozen; take the clip out, or leave --trim out."
+        )
+    return part
 
 
 def _has_sound(clip: Clip) -> bool:

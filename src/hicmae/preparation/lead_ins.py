@@ -70,23 +70,16 @@ def find_lead_ins(reader: VideoReader) -> LeadIns:
     return LeadIns(black_start, black_end, frozen_start, frozen_end)
 
 
-def shown_part(reader: VideoReader) -> tuple[float, float | None] | None:
-    """The part of a clip between its lead-ins, in seconds from its start; None is all of it.
-
-    A clip that is a lead-in as a whole is left as it is. The end is None where nothing is left out
-    there.
+def shown_frames(reader: VideoReader) -> range:
+    """The frames of a clip between its lead-ins; all of a clip that is a lead-in as a whole.
 
     Raises:
         DataError: A frame cannot be read.
     """
     found, count = find_lead_ins(reader), reader.frame_count
-    if not 0 < found.start + found.end < count - 1:
-        return None
-    # Between two frames, which a file may show a little off their rate.
-    half = 0.5 / reader.fps
-    begin = reader.timeline.time_of(found.start) - half if found.start else 0.0
-    end = reader.timeline.time_of(count - found.end) - half if found.end else None
-    return begin, end
+    if found.start + found.end >= count - 1:
+        return range(count)
+    return range(found.start, count - found.end)
 
 
 def _runs(reader: VideoReader, frames: range) -> tuple[int, int]:

@@ -36,7 +36,7 @@ def serve(
     front of it adds.
 
     Args:
-        checkpoint: Checkpoint of a run, or folder or name of a shared model.
+        checkpoint: Checkpoint or folder of a run, or folder or name of a shared model.
         host: Address to listen at.
         port: Port to listen at.
         max_seconds: Length of the longest clip taken.

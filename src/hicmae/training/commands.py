@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from hicmae.training.resuming import (
     newest_checkpoint,
 )
 from hicmae.weights.reading import read_torch
+from hicmae.weights.runs import checkpoint_of
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,8 @@ class HicmaeCLI(LightningCLI):
         """The path of a checkpoint; refuses a file that is none."""
         if path == "last":
             path = self._last_checkpoint(root)
+        elif path:
+            path = _meant(str(self.config.subcommand), path)
         if not path or not Path(path).is_file():
             return path
         if not zipfile.is_zipfile(path):
@@ -228,11 +232,31 @@ def run(arguments: list[str]) -> HicmaeCLI:
     before = sys.argv
     # With several devices, lightning starts the other processes by the command line of this one,
     # which is that of another command where training is a part of it. The first word stays.
-    sys.argv = [sys.argv[0], *resolve_arguments(arguments)]
+    sys.argv = [sys.argv[0], *resolve_arguments(arguments, partial(_meant, arguments[0]))]
     try:
         return _command_line()
     finally:
         sys.argv = before
+
+
+def _meant(command: str, path: str) -> str:
+    """The checkpoint that is meant where the folder of a run is named.
+
+    Raises:
+        CheckpointError: There is none to go on with, or several may be meant.
+    """
+    if not Path(path).expanduser().is_dir():
+        return path
+    if command != "fit":
+        return str(checkpoint_of(Path(path)))
+    newest = newest_checkpoint(Path(path).expanduser())
+    if newest is None:
+        raise CheckpointError(
+            f"There is no last.ckpt in {path} or below it to go on with: give the path of a "
+            "checkpoint."
+        )
+    log.warning("%s is the folder of a run, which goes on from its %s.", path, newest.name)
+    return str(newest)
 
 
 def parse_fit(options: Sequence[str]) -> dict[str, Any]:

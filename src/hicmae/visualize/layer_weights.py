@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from hicmae.checkpoints.models import described_weights
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.visualize.style import COLOURS, short_names
+from hicmae.weights.runs import checkpoint_of
 
 _BARS = 0.8  # of the room of a layer
 
@@ -29,7 +30,7 @@ def layer_weights(checkpoint: str | Path) -> pd.DataFrame:
     Raises:
         CheckpointError: The model has no such weights.
     """
-    path = Path(checkpoint).expanduser()
+    path = checkpoint_of(Path(checkpoint))
     description, weights = described_weights(path)
     if description.kind == "pretraining":
         raise CheckpointError(

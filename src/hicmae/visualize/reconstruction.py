@@ -25,6 +25,7 @@ from hicmae.models import HiCMAE
 from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.tasks.figures import reconstruction_figure
 from hicmae.weights.reading import is_safetensors, read_torch
+from hicmae.weights.runs import checkpoint_of
 
 _VIEWS = 3  # at the start, in the middle, at the end of a clip
 # Where clips are cut and how fast folders of pictures run is known of a training run alone.
@@ -65,7 +66,7 @@ def load_pretrained_model(path: str | Path) -> Pretrained:
     Raises:
         CheckpointError: It is no pre-trained model, or its decoders are not in the file.
     """
-    path = Path(path).expanduser()
+    path = checkpoint_of(Path(path))
     data: dict[str, Any] = {}
     content = None
     if not path.is_dir() and not is_safetensors(path):

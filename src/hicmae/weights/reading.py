@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from hicmae.errors import CheckpointError
 from hicmae.weights.names import our_name
+from hicmae.weights.runs import checkpoint_of
 
 WEIGHTS = "model.safetensors"
 """Name of the weights in the folder of a shared model."""
@@ -56,8 +57,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Reads the weights of a model, under our parameter names.
 
     Args:
-        path: A Lightning checkpoint, a checkpoint in the public implementation's format, a
-            safetensors file, or the folder of a shared model.
+        path: A Lightning checkpoint, the folder of a run, a checkpoint in the public
+            implementation's format, a safetensors file, or the folder of a shared model.
 
     Returns:
         Tensors by name, on the CPU. Patch embeddings are flattened to (C, values of a patch).
@@ -66,7 +67,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         CheckpointError: The file is missing, is none of these formats, or would have to be
             unpickled.
     """
-    path = Path(path)
+    path = checkpoint_of(Path(path))
     path = path / WEIGHTS if (path / WEIGHTS).is_file() else path
     return our_weights(read_safetensors(path) if is_safetensors(path) else read_torch(path), path)
 

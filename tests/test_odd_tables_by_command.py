@@ -79,6 +79,105 @@ class TestOptionsOnABareTable:
         assert tell("recognize", table, "--checkpoint=any") == 2
 
 
+class TestSentences:
+    """What is wrong with a table is told in a sentence, before any work."""
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            (b"video,emotion\nV/b.mp4,sad,glad\n", "row 1: it has 3 cells, but the header 2"),
+            (b"video;emotion\nV/b.mp4;sad\n", "is divided by semicolons"),
+            ("video\nV/b.mp4\n".encode("utf-16"), "is not text in UTF-8 (UTF-16"),
+            ("video\nV/é.mp4\n".encode("latin-1"), "save it as CSV in UTF-8"),
+            (b"Video\nV/b.mp4\n", "write it in small letters: video"),
+            (b"PATH\nV/b.mp4\n", "write it in small letters: path"),
+            (b"video\nV\\b.mp4\n", "write paths with / between folders"),
+            (b"video,split\nV/b.mp4,Validation\n", "split is 'Validation', but train or val or"),
+            (b"video,start\nV/b.mp4,inf\n", "start is 'inf', which is not a number"),
+            (b"PK\3\4\0\0", "is not text in UTF-8"),
+            (b"video\n\n", "lists no clip"),
+        ],
+    )
+    def test_of_a_table(self, content, told, capsys):
+        Path("t.csv").write_bytes(content)
+        for command in ("check", "pack"):
+            assert tell("data", command, "t.csv", "--output=out") == 2
+            assert told in capsys.readouterr().err
+        assert not Path("out").exists()
+
+    def test_empty_rows_at_the_end_are_no_rows(self, capsys):
+        Path("t.csv").write_text("video,emotion\nV/b.mp4,sad\n,\n,\n")
+        assert tell("data", "manifest", "t.csv", "--output=out.csv") == 0
+        assert "Manifest t.csv: 1 clips" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("classes", ["null", "[sad]"])
+    def test_one_class_alone(self, classes, write_config, videos, capsys):
+        Path("t.csv").write_text("video,emotion\n" + f"{videos}/b.mp4,sad\n" * 2)
+        table = pd.read_csv("t.csv").assign(id=["a", "b"])
+        table.to_csv("t.csv", index=False)
+        given = ("--config", write_config("classify"), "--data.manifest=t.csv")
+        assert tell("fit", *given, f"--data.classes={classes}") == 2
+        assert "The data has one class alone" in capsys.readouterr().err
+
+
+class TestNames:
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_whole_paths_name_outputs(self, videos, tmp_path, suffix):
+        """Tables of whole paths, and of paths upwards, have no id."""
+        paths = [str(videos / "b.mp4"), os.path.relpath(videos / "deep" / "c.mp4")]
+        table = pd.DataFrame({"video": paths, "emotion": [1, 2]})
+        getattr(table, f"to_{suffix}")(f"t.{suffix}", index=False)
+        assert tell("data", "audio", f"t.{suffix}", "--output=out", "--jobs=1") == 0
+        found = {path.relative_to("out").as_posix() for path in Path("out").rglob("*.wav")}
+        assert found == {"b.wav", "deep/c.wav"}
+        assert read_manifest("out/manifest.csv")["emotion"].tolist() == ["1", "2"]
+
+    def test_segments_of_parquet_have_names(self, videos):
+        table = pd.DataFrame(
+            {"video": [str(videos / "b.mp4")] * 2, "start": [0.0, 0.2], "end": [0.2, 0.6]}
+        )
+        table.to_parquet("t.parquet", index=False)
+        assert tell("data", "manifest", "t.parquet", "--output=out.csv") == 0
+        assert read_manifest("out.csv")["id"].tolist() == ["b:0-0.2", "b:0.2-0.6"]
+
+
+class TestClassesOfACheckpoint:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def checkpoint(write_config, tmp_path_factory):
+        """Of a run that tells anger, calm and joy apart."""
+        root = tmp_path_factory.mktemp("run")
+        config = write_config("classify", trainer={"max_epochs": 1, "default_root_dir": str(root)})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["hicmae"])
+            assert tell("fit", "--config", config) == 0
+        return root / "version_0" / "checkpoints" / "last.ckpt"
+
+    @pytest.mark.parametrize("command", ["test", "predict", "validate", "fit"])
+    def test_others_are_refused_and_fewer_are_matched_by_name(
+        self, checkpoint, corpus, command, capsys
+    ):
+        table = pd.read_csv(corpus / "manifest.csv")
+        table["video"] = [str(corpus / name) for name in table["video"]]
+        table[table["emotion"] != "anger"].to_csv("fewer.csv", index=False)
+        table.replace({"emotion": {"calm": "awe"}}).to_csv("others.csv", index=False)
+        given = (
+            "--ckpt_path",
+            checkpoint,
+            "--trainer.default_root_dir=t",
+            "--trainer.max_epochs=2",
+        )
+        assert tell(command, *given, "--data.manifest=others.csv") == 2
+        assert "awe" in capsys.readouterr().err
+        if command == "fit":
+            return
+        assert tell(command, *given, "--data.manifest=fewer.csv") == 0
+        if command == "test":
+            answers = pd.read_csv(next(Path("t").rglob("test_predictions.csv")))
+            assert answers.columns.tolist()[-3:] == ["anger", "calm", "joy"]
+            assert set(answers["target"]) == {"calm", "joy"}
+
+
 class TestOutputsWithinInputs:
     @pytest.fixture
     def videos(self, videos, tmp_path):

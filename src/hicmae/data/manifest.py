@@ -158,7 +158,7 @@ def _numbers(column: "pd.Series[Any]", table: pd.DataFrame) -> "pd.Series[float]
     if column.dtype == np.float64 and column.name != "fold":
         return column
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.isnan(numbers) & column.notna().to_numpy()
+    wrong = ~np.isfinite(numbers) & column.notna().to_numpy()
     if column.name == "fold":
         wrong |= ~np.isnan(numbers) & (numbers != np.floor(numbers))
     if wrong.any():
@@ -208,13 +208,28 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
         raise DataError(f"Manifest {path}, {error}") from error
     for name in ("video", "audio"):
         table[name] = _resolve(table[name], folder)
+        _check_slashes(table, name, path)
     check_manifest(table, f"Manifest {path}")
     return table
 
 
+def _check_slashes(table: pd.DataFrame, name: str, path: Path) -> None:
+    """Refuses paths of Windows, where one of them does not exist."""
+    with_backslash = table[name].str.contains("\\", regex=False).fillna(value=False).to_numpy(bool)
+    if with_backslash.any():
+        position = int(with_backslash.argmax())
+        file = Path(table[name].iloc[position])
+        if not file.exists():
+            raise DataError(
+                f"Manifest {path}, {row_name(table, position)}: {file} does not exist; write paths "
+                "with / between folders."
+            )
+
+
 def _check_columns(table: pd.DataFrame, path: Path) -> None:
     names = [str(name) for name in table.columns]
-    misspelt = [name for name in names if name not in COLUMNS and name.lower() in COLUMNS]
+    known = COLUMNS if "video" in names else (*COLUMNS, "path")
+    misspelt = [name for name in names if name not in known and name.lower() in known]
     if misspelt:
         raise DataError(
             f"Manifest {path} has a column {misspelt[0]}; write it in small letters: "
@@ -360,10 +375,8 @@ def check_files(table: pd.DataFrame, source: str) -> None:
     position = int(missing.argmax())
     row = table.iloc[position]
     file = file_of(row["audio"] if found[row["video"]] else row["video"])
-    way_out = "check the root folder or take the rows out of the table"
-    if "\\" in str(file):
-        way_out = "write paths with / between folders"
     raise DataError(
         f"{source}, {row_name(table, position)}: {file} does not exist "
-        f"({int(missing.sum())} of {len(table)} rows lack a file); {way_out}."
+        f"({int(missing.sum())} of {len(table)} rows lack a file); check the root "
+        "folder or take the rows out of the table."
     )

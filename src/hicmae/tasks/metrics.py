@@ -18,6 +18,8 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from hicmae.errors import ConfigError
+
 
 class ClassificationMetrics(nn.Module):
     """UAR, WAR, weighted and macro F1, and the confusion matrix.
@@ -26,10 +28,18 @@ class ClassificationMetrics(nn.Module):
 
     Args:
         classes: Number of classes, K.
+
+    Raises:
+        ConfigError: There is one class alone.
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
+        if classes < 2:
+            raise ConfigError(
+                "The data has one class alone, and a model needs two to tell apart: check the "
+                "column of --data.label, or name all classes with --data.classes."
+            )
         self.scores = MetricCollection(
             {
                 "WAR": MulticlassAccuracy(classes, average="micro"),

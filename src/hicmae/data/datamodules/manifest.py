@@ -94,20 +94,6 @@ class ManifestDataModule(AudioVisualDataModule):
         """Which clips are learned from, with the name of the table."""
         return {**super().describe_training(), "manifest": self.manifest.name}
 
-    def setup(self, stage: str) -> None:
-        """Divides the table; what is to be trained needs classes to tell apart.
-
-        Raises:
-            DataError: There is one class alone.
-        """
-        names = self.class_names if self.label else None
-        if stage == "fit" and not self.classes and names is not None and len(names) == 1:
-            raise DataError(
-                f"{self.source}: {self.label} has one class alone: {names[0]}; a model needs two "
-                "to tell apart."
-            )
-        super().setup(stage)
-
     def build_table(self) -> pd.DataFrame:
         """Reads the table or lists the folder; a column that an option names must be there."""
         if self.manifest.is_file() and not self.root.is_dir():

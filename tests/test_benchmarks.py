@@ -79,6 +79,7 @@ SPEED = (
     "growth",
     "startup",
     "faces",
+    "busy",
 )
 
 

@@ -26,6 +26,7 @@ NAMES = (
     "growth",
     "startup",
     "faces",
+    "busy",
 )
 
 QUIET = os.environ | {"KINETO_LOG_LEVEL": "99"}  # the profiler tells of accelerators it lacks

@@ -1,8 +1,9 @@
-"""How long commands take to start: their help, and the demo until its first training step.
+"""How long commands take to start: their help, an answer, and the demo until its first step.
 
 Every number is the time of a fresh process, from its start to the end of it, to the first clip of
-the demo's corpus, or to the end of the first step of the optimiser. `import torch` and `import
-lightning.pytorch` say what no command that trains can do without.
+the demo's corpus, or to the end of the first step of the optimiser. What is recognised is a clip of
+that corpus, whole, by models whose weights are drawn. `import torch` and `import lightning.pytorch`
+say what no command that trains can do without.
 """
 
 from __future__ import annotations
@@ -20,19 +21,34 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import torch
 from measure import Report, alternating, run
 
+from hicmae import EmotionRecognizer
 from hicmae.demo.corpus import make_corpus
+from hicmae.models import Architecture, RecognitionModel
+from hicmae.weights.description import ModelDescription
 
 MOST_ROUNDS = 3  # a round takes about 25 s
 WANTED_HELP = 1.0  # seconds
 WANTED_FIRST_STEP = 5.0
+WANTED_ANSWER = 3.0
 
 HICMAE = [sys.executable, "-m", "hicmae.cli"]
-LIGHT = ("recognize", "embed", "serve", "visualize", "export", "crossval", "report", "demo")
+LIGHT = (
+    "recognize",
+    "embed",
+    "serve",
+    "visualize",
+    "convert",
+    "export",
+    "crossval",
+    "report",
+    "demo",
+)
 """Commands that need no torch to list their options."""
 
-HEAVY = ("fit", "data", "convert")
+HEAVY = ("fit", "data")
 """Commands whose options are those of classes on torch; validate, test and predict are as fit."""
 
 FIRST_STEP = """
@@ -64,6 +80,8 @@ def main(options: argparse.Namespace, report: Report) -> None:
             seconds=1.0 if options.smallest else 2.7,
             progress=False,
         )
+        clip = next((folder / "corpus").glob("clips/*/*.mp4"))
+        _answers(rounds, report, folder, clip, smallest=options.smallest)
         clips, steps, ends = [], [], []
         for number in range(rounds):
             clips.append(_seconds_to_first_clip(folder / f"demo-{number}"))
@@ -108,6 +126,33 @@ def _helps(rounds: int, report: Report, *, smallest: bool) -> None:
         "s",
         most=True,
     )
+
+
+def _answers(rounds: int, report: Report, folder: Path, clip: Path, *, smallest: bool) -> None:
+    """From the start of `hicmae recognize` to the end of its process."""
+    work: dict[str, Callable[[], object]] = {}
+    for size in ("tiny",) if smallest else ("tiny", "base"):
+        torch.manual_seed(0)
+        shape = Architecture.of_size(size)
+        description = ModelDescription("classification", ("calm", "joy"), shape)
+        model = EmotionRecognizer(RecognitionModel(shape, 2), description)
+        model.save_pretrained(folder / size)
+        command = [*HICMAE, "recognize", str(clip), f"--checkpoint={folder / size}"]
+        work[size] = partial(
+            subprocess.run,
+            [*command, "--faces=none", "--device=cpu"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    seconds = alternating(work, rounds, warm_up=False)
+    report.table(
+        "hicmae recognize, seconds of a fresh process",
+        ("model", "median", "least"),
+        [(size, median(taken), min(taken)) for size, taken in seconds.items()],
+    )
+    for size, taken in seconds.items():
+        what = f"recognition of a short clip, {size}, from the shell"
+        report.target(what, median(taken), WANTED_ANSWER, "s", most=True)
 
 
 def _seconds_to_first_clip(folder: Path) -> float:

@@ -20,3 +20,9 @@ Layout = Literal["tsne", "umap", "pca"]
 
 ExportFormat = Literal["onnx", "torch-export"]
 """What a model is exported as."""
+
+Activation = Literal["none", "sigmoid", "relu", "tanh"]
+"""What regressed values go through."""
+
+FusionOrder = Literal["cross_then_self", "self_then_cross"]
+"""What comes first in a layer of the fusion encoder."""

@@ -1,11 +1,12 @@
-"""Importing torch and lightning in less time."""
+"""Importing large libraries in less time, or later."""
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 
 
 @contextmanager
@@ -26,3 +27,20 @@ def quick_imports() -> Iterator[None]:
     # Where nothing was imported, garbage of the program itself would be kept for good.
     if len(sys.modules) > known:
         gc.freeze()
+
+
+def lazily(places: Mapping[str, str]) -> Callable[[str], object]:
+    """A `__getattr__` of a package that imports what it offers once it is asked for.
+
+    Whoever imports one module of the package does not then wait for the libraries of all.
+
+    Args:
+        places: The module of each name.
+    """
+
+    def find(name: str) -> object:
+        if name not in places:
+            raise AttributeError(f"there is no {name} in this package")
+        return getattr(import_module(places[name]), name)
+
+    return find

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny_architecture
 
 from hicmae.checkpoints import load_pretrained, load_recognition_model, our_name
-from hicmae.checkpoints.guessing import GivenFacts
+from hicmae.checkpoints.given import GivenFacts
 from hicmae.checkpoints.reading import read_model
 from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError, HicmaeError

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hicmae.checkpoints import version_0_1
@@ -40,15 +41,26 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
     path = checkpoint_of(Path(path))
     description, weights = described_weights(path)
     check_match(description, weights, path, decoders=False)
-    model = RecognitionModel(
+    with torch.device("meta"):  # values that would be drawn, which takes time, are in the file
+        model = _new_model(description)
+    own = model.state_dict()
+    if own.keys() <= weights.keys():
+        # Copies, so that the file is let go.
+        values = {n: weights[n].to(t.dtype, copy=True).contiguous() for n, t in own.items()}
+        model.load_state_dict(values, assign=True)
+    else:
+        model = _new_model(description)
+        model.load_state_dict({n: t for n, t in weights.items() if n in own}, strict=False)
+    return model.eval(), description
+
+
+def _new_model(description: ModelDescription) -> RecognitionModel:
+    return RecognitionModel(
         description.architecture,
         len(description.outputs),
         modality=description.modality,
         feature_fusion=description.feature_fusion,
     )
-    own = model.state_dict()
-    model.load_state_dict({n: t for n, t in weights.items() if n in own}, strict=False)
-    return model.eval(), description
 
 
 def described_weights(

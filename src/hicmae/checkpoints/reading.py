@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from hicmae.checkpoints.guessing import GivenFacts, describe
+from hicmae.checkpoints.given import GivenFacts
+from hicmae.checkpoints.guessing import describe
 from hicmae.checkpoints.models import described_weights, describes_itself
 from hicmae.checkpoints.scores import scores_of_run
 from hicmae.checkpoints.shapes import check_match, shape_facts

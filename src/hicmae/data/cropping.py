@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms import v2
 
 from hicmae.errors import ConfigError
 from hicmae.media import Region
@@ -107,6 +106,8 @@ class RandomResizedCrop:
     """
 
     def __init__(self, scale: tuple[float, float], ratio: tuple[float, float]) -> None:
+        from torchvision.transforms import v2  # noqa: PLC0415 (takes a second, for training alone)
+
         self.crop = v2.RandomResizedCrop(1, scale, ratio)
 
     def draw(self, count: int, height: int, width: int) -> list[Region]:

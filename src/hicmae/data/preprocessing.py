@@ -1,18 +1,21 @@
 """From decoded clips to the tensors that a model reads, on batches, on the device."""
 
-from typing import cast
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
-from hicmae.data.augmentation import Augmentation
 from hicmae.data.batches import Batch, PreparedBatch, RawBatch
 from hicmae.data.cropping import cut, resize
 from hicmae.data.filter_bank import FilterBank
 from hicmae.errors import ConfigError
 from hicmae.media.colour import rgb_from_planes
 from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
+
+if TYPE_CHECKING:  # recognition augments nothing, and its libraries take seconds
+    from hicmae.data.augmentation import Augmentation
 
 _RAW = ("frames", "rgb_matrix", "waveform", "waveform_length")
 
@@ -129,8 +132,8 @@ class BatchPreprocessor(nn.Module):
     def _centre(self, pictures: Tensor) -> Tensor:
         """The part (N, T, 3, S', S') that evaluation keeps."""
         side = round(self.crop_pct * pictures.shape[-1])
-        centre: Tensor = v2.functional.center_crop(pictures, [side, side])
-        return centre
+        top, left = (round((length - side) / 2) for length in pictures.shape[-2:])
+        return pictures[..., top : top + side, left : left + side]
 
     def _unfilled(self, pictures: Tensor) -> Tensor:
         """Memory (N, 3, T, S, S) for pictures (N, T, 3, S', S')."""

@@ -12,17 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-
 from hicmae.checkpoints.models import load_recognition_model
 from hicmae.checkpoints.sharing import write_folder
 from hicmae.errors import CheckpointError, HicmaeError
@@ -158,6 +147,8 @@ class HubModel(ABC):
         Raises:
             CheckpointError: The hub does not take it or is not reached.
         """
+        from huggingface_hub import HfApi  # noqa: PLC0415 (takes time, for the hub alone)
+
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder, license=license)
             with _hub_errors(repo_id):
@@ -181,6 +172,8 @@ def _is_hub_id(name: str) -> bool:
 
 
 def _fetch(repo_id: str, name: str, **options: Any) -> Path:
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415 (as above)
+
     with _hub_errors(repo_id):
         endpoint = os.environ.get("HF_ENDPOINT")
         return Path(hf_hub_download(repo_id, name, endpoint=endpoint, **options))
@@ -189,6 +182,16 @@ def _fetch(repo_id: str, name: str, **options: Any) -> Path:
 @contextmanager
 def _hub_errors(repo_id: str) -> Iterator[None]:
     """Tells in one sentence what went wrong between us and the hub."""
+    from huggingface_hub.errors import (  # noqa: PLC0415 (as above)
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
     try:
         yield
     except HicmaeError:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jsonargparse import Namespace
 
 from hicmae.consoles import plain_console
@@ -159,6 +158,8 @@ def finish(
     if output is not None and len(clips) > 1:
         path = output.with_name(f"{output.name}.problems.csv")
         if failed:
+            import pandas as pd  # noqa: PLC0415 (takes time, for tables alone)
+
             with whole_file(path) as part:
                 table = pd.DataFrame(failed.items(), columns=["source", "message"])
                 table.to_csv(part, index=False)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jsonargparse import Namespace
 
 from hicmae.consoles import plain_console, shows_all_signs
@@ -202,6 +201,8 @@ def _write_results(
         with whole_file(json_path) as part:
             part.write_text(content + "\n", encoding="utf-8")
     if csv_path is not None:
+        import pandas as pd  # noqa: PLC0415 (takes time, for tables alone)
+
         tables = [window_table(recognition) for recognition in found]
         with whole_file(csv_path) as part:
             (pd.concat(tables) if tables else pd.DataFrame()).to_csv(part, index=False)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from hicmae.weights.description import ModelKind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float32]
 
@@ -108,6 +110,8 @@ class Recognition:
 
 def window_table(recognition: dict[str, Any]) -> pd.DataFrame:
     """What `Recognition.to_frame` gives, of what `Recognition.to_dict` gave."""
+    import pandas as pd  # noqa: PLC0415 (takes time, for tables alone)
+
     rows = [
         {
             "source": recognition["source"],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from hicmae.consoles import plain_console
 from hicmae.files import whole_file
 from hicmae.ledger.log import DONE, Row
 from hicmae.ledger.processing import Item
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def all_there(items: Sequence[Item], rows: Mapping[str, Row]) -> bool:
@@ -26,6 +28,8 @@ def all_there(items: Sequence[Item], rows: Mapping[str, Row]) -> bool:
 
 def in_order(items: Sequence[Item], rows: Mapping[str, Row]) -> pd.DataFrame:
     """The rows of clips, each of which has one, as a table in the order of the clips."""
+    import pandas as pd  # noqa: PLC0415 (takes time, for tables alone)
+
     return pd.DataFrame([rows[item.id] for item in items])
 
 

@@ -1,10 +1,10 @@
 """The method as plain torch modules; nothing here knows of lightning or data."""
 
+from hicmae.choices import Activation, FusionOrder
 from hicmae.models.layers import Mask
 from hicmae.models.pretraining import HiCMAE, PretrainingOutput
 from hicmae.models.recognition import (
     ACTIVATIONS,
-    Activation,
     Features,
     Modality,
     RecognitionModel,
@@ -14,7 +14,6 @@ from hicmae.models.sizes import (
     UNCHANGED,
     Architecture,
     ArchitectureChanges,
-    FusionOrder,
     Size,
 )
 

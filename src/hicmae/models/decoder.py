@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from timm.layers import trunc_normal_
 from torch import Tensor, nn
 
 from hicmae.models.layers import (
@@ -13,6 +12,7 @@ from hicmae.models.layers import (
     CrossAttentionBlock,
     Mask,
     SelfAttentionBlock,
+    draw_normal,
     sinusoidal_positions,
 )
 from hicmae.models.sizes import Architecture
@@ -46,7 +46,7 @@ class Decoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.head = nn.Linear(width, patch_values)
-        trunc_normal_(self.mask_token, std=0.02)
+        draw_normal(self.mask_token, 0.02)
 
     def forward(self, tokens: Tensor, skips: Sequence[Tensor], mask: Mask) -> Tensor:
         """Predicts the masked patches.

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F  # noqa: N812
 from einops import rearrange
-from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
 
 NORM_EPSILON = 1e-6
@@ -39,9 +38,10 @@ def sinusoidal_positions(count: int, width: int) -> Tensor:
     Returns:
         Positions (1, N, C) in the default floating point type, computed in float64.
     """
-    channel = torch.arange(width, dtype=torch.float64)
+    # Values, also for a model that is made without any, to be given those of a file.
+    channel = torch.arange(width, dtype=torch.float64, device="cpu")
     frequency = torch.exp(-math.log(10000.0) * 2 * torch.floor(channel / 2) / width)
-    angle = torch.arange(count, dtype=torch.float64).unsqueeze(1) * frequency
+    angle = torch.arange(count, dtype=torch.float64, device="cpu").unsqueeze(1) * frequency
     positions = torch.where(channel % 2 == 0, angle.sin(), angle.cos())
     return positions.unsqueeze(0).to(torch.get_default_dtype())
 
@@ -50,6 +50,38 @@ def gather_tokens(tokens: Tensor, index: Tensor) -> Tensor:
     """Picks tokens by index: (B, N, C) and (B, M) to (B, M, C)."""
     clips = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)
     return tokens[clips, index]
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Maps tokens (B, N, C) to (B, N, C)."""
+        return self.fc2(F.gelu(self.fc1(tokens)))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: leaves a residual branch out for some clips of a training batch.
+
+    Args:
+        rate: Share of clips, in [0, 1); those that are kept count for them.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """Maps a branch (B, N, C) to (B, N, C)."""
+        if not self.training:
+            return branch
+        share = 1 - self.rate
+        return branch * branch.new_empty(len(branch), 1, 1).bernoulli_(share).div_(share)
 
 
 class SelfAttention(nn.Module):
@@ -192,3 +224,12 @@ def initialise(module: nn.Module) -> None:
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def draw_normal(parameter: Tensor, deviation: float) -> None:
+    """Draws a parameter from a normal distribution around 0, within the values 2 and -2.
+
+    By the quantiles of uniform draws, as the public implementation does.
+    """
+    with torch.no_grad():
+        parameter.uniform_(-1, 1).erfinv_().mul_(deviation * math.sqrt(2)).clamp_(-2, 2)

@@ -8,13 +8,13 @@ from typing import Literal, NamedTuple, Self, get_args
 import torch
 from torch import Tensor, nn
 
+from hicmae.choices import Activation
 from hicmae.errors import ConfigError
 from hicmae.models.encoders import FusionEncoder, audio_encoder, video_encoder
 from hicmae.models.layers import NORM_EPSILON, initialise
 from hicmae.models.sizes import Architecture
 
 Modality = Literal["audio_visual", "audio", "video"]
-Activation = Literal["none", "sigmoid", "relu", "tanh"]
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "none": nn.Identity,
@@ -86,7 +86,7 @@ class RecognitionModel(nn.Module):
         depth = architecture.depth
         for name, present in (("video_layer_weights", sees), ("audio_layer_weights", hears)):
             fused = present and feature_fusion
-            weights = nn.Parameter(torch.ones(depth) / depth) if fused else None
+            weights = nn.Parameter(torch.full((depth,), 1 / depth)) if fused else None
             self.register_parameter(name, weights)
         features = architecture.width * (4 if sees and hears else 1)
         self.head_norm = nn.LayerNorm(features, eps=NORM_EPSILON)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+from hicmae.choices import FusionOrder
 from hicmae.errors import ConfigError
 
 Size = Literal["tiny", "small", "base"]
-FusionOrder = Literal["cross_then_self", "self_then_cross"]
 
 
 @dataclass(frozen=True, slots=True)

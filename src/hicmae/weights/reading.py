@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,9 @@ def read_torch(path: Path) -> Any:
     try:
         # The public implementation keeps its command line beside the weights, as plain values.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Of a mapped file there is read what is used; the oldest format cannot be mapped.
+            mapped = zipfile.is_zipfile(path)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds objects other than tensors, or is damaged; it is not loaded, since "

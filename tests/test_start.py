@@ -1,0 +1,64 @@
+"""What a command imports before it needs it: libraries that take seconds."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny import tiny_architecture
+
+from hicmae import EmotionRecognizer
+from hicmae.cli import COMMANDS
+from hicmae.models import RecognitionModel
+from hicmae.weights.description import ModelDescription
+
+SLOW = "torch torchvision torchaudio lightning torchmetrics pandas pyarrow matplotlib scipy gradio"
+FOR_OTHERS = (
+    "lightning torchmetrics torchvision pandas pyarrow matplotlib scipy wandb timm gradio "
+    "huggingface_hub torch._dynamo sympy hicmae.data.augmentation"
+)
+
+
+def imported(*arguments, among):
+    """Which of these modules are there when a command ends."""
+    code = f"""
+import sys
+from hicmae.cli import main
+try:
+    main({list(map(str, arguments))!r})
+except SystemExit as end:
+    assert not end.code, end.code
+print("\\nimported", *[name for name in {among.split()!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("name", ["", *(name for name in COMMANDS if name != "data")])
+def test_help_is_there_at_once(name):
+    assert imported(*filter(None, [name]), "--help", among=SLOW) == []
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    shape = tiny_architecture()
+    torch.manual_seed(0)
+    description = ModelDescription("classification", ("calm", "joy"), shape)
+    EmotionRecognizer(RecognitionModel(shape, 2), description).save_pretrained(folder)
+    return folder
+
+
+def test_recognition_imports_what_it_uses(clip_factory, model, tmp_path):
+    clip = clip_factory("short.mp4", seconds=0.8)
+    options = ["--checkpoint", model, "--faces", "none", "--json", tmp_path / "found.json"]
+    assert imported("recognize", clip, *options, among=FOR_OTHERS) == []
+    assert (tmp_path / "found.json").is_file()

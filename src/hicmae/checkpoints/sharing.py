@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
+from hicmae.checkpoints.card import model_card
 from hicmae.errors import CheckpointError
 from hicmae.files import whole_file
 from hicmae.weights.description import CONFIG, ModelDescription
@@ -41,8 +42,6 @@ def write_folder(
     Raises:
         CheckpointError: The path is a file, or holds a model that is not to be replaced.
     """
-    from hicmae.checkpoints.card import model_card  # noqa: PLC0415 (knows tables of corpora)
-
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file: name a folder to write the model to.")
     there = [name for name in FILES if (folder / name).exists()]

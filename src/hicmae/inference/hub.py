@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from hicmae.checkpoints.models import load_recognition_model
-from hicmae.checkpoints.sharing import write_folder
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import RecognitionModel
 from hicmae.weights.description import CONFIG, ModelDescription, TrainingFacts
@@ -110,6 +109,8 @@ class HubModel(ABC):
         Raises:
             CheckpointError: The path is a file.
         """
+        from hicmae.checkpoints.sharing import write_folder  # noqa: PLC0415 (knows the corpora)
+
         description = self.description
         if license is not None:
             facts: TrainingFacts = {**description.training, "license": license}

@@ -141,6 +141,16 @@ class TestNames:
         assert read_manifest("out.csv")["id"].tolist() == ["b:0-0.2", "b:0.2-0.6"]
 
 
+class TestFolders:
+    def test_files_of_cameras_are_clips_and_links_lead_nowhere_twice(self):
+        for name in ("A.MTS", "deep/b.m2ts", "deep/c.VOB", "._A.MTS", "notes.txt"):
+            Path("V", name).parent.mkdir(parents=True, exist_ok=True)
+            Path("V", name).touch()
+        Path("V/deep/up").symlink_to(Path("V").absolute())
+        assert tell("data", "manifest", "V", "--output=out.csv") == 0
+        assert read_manifest("out.csv")["id"].tolist() == ["A", "deep/b", "deep/c"]
+
+
 class TestClassesOfACheckpoint:
     @pytest.fixture(scope="class")
     @staticmethod

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from media_factory import sweep
+from odd_media import HEIGHT, WIDTH, quarters, write_timed
 from PIL import Image
 
 from hicmae.errors import DataError
@@ -17,10 +17,6 @@ from hicmae.media import VideoReader, read_audio
 from hicmae.media.recording import FileRecording
 
 RATE = 16_000
-WIDTH, HEIGHT = 96, 64
-SHADES = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (220, 220, 220))
-"""Of the quarters of a picture: top left, top right, bottom left, bottom right."""
-
 # What lets the stored picture be seen upright: the matrix of a file, and the same with numpy.
 ORIENTATIONS = {
     "upright": ((1, 0, 0, 1), lambda p: p),
@@ -32,42 +28,6 @@ ORIENTATIONS = {
     "counterclockwise": ((0, -1, 1, 0), lambda p: p.transpose(1, 0, 2)[::-1]),
     "transversed": ((0, -1, -1, 0), lambda p: p.transpose(1, 0, 2)[::-1, ::-1]),
 }
-
-
-def quarters():
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    for number, shade in enumerate(SHADES):
-        top, left = divmod(number, 2)
-        picture[top * 32 : top * 32 + 32, left * 48 : left * 48 + 48] = shade
-    return picture
-
-
-def write(path, *, times, sound_start, sound_seconds, aspect=Fraction(1), matrix=None, rate=None):
-    """A clip whose frames are shown at `times` seconds, and whose sound begins at its own."""
-    unit = Fraction(1, 90_000)
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=rate or 25, options={"bf": "2"})
-        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        video.codec_context.time_base = unit
-        video.codec_context.sample_aspect_ratio = aspect
-        if matrix is not None:
-            if not hasattr(video, "set_display_matrix"):
-                pytest.skip("this PyAV cannot write a display matrix: install PyAV 18")
-            a, b, c, d = (65_536 * value for value in matrix)
-            video.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
-        audio = container.add_stream("aac", rate=RATE, layout="mono")
-        for time in times:
-            frame = av.VideoFrame.from_ndarray(quarters(), format="rgb24")
-            frame.time_base, frame.pts = unit, round(time * 90_000)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        samples = sweep(sound_seconds, RATE)[None].astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
-        frame.pts = round(sound_start * RATE)
-        container.mux(audio.encode(frame))
-        container.mux(audio.encode(None))
-    return path
 
 
 def of_training(path):
@@ -139,7 +99,7 @@ def test_training_and_recognition_agree(  # noqa: PLR0917 (hypothesis gives them
 ):
     matrix, upright = ORIENTATIONS[orientation]
     path = tmp_path / f"clip.{suffix}"
-    write(
+    write_timed(
         path,
         times=times,
         sound_start=sound_start,
@@ -170,7 +130,7 @@ def test_training_and_recognition_agree(  # noqa: PLR0917 (hypothesis gives them
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_each_moment_shows_the_frame_on_display(tmp_path, suffix):
     times = [0.0, 0.04, 0.08, 0.28, 0.32, 0.36]
-    write(tmp_path / f"stalls.{suffix}", times=times, sound_start=0.0, sound_seconds=0.5)
+    write_timed(tmp_path / f"stalls.{suffix}", times=times, sound_start=0.0, sound_seconds=0.5)
     with VideoReader(tmp_path / f"stalls.{suffix}") as reader:
         assert reader.fps == pytest.approx(25, rel=0.01)
         assert reader.timeline.stored.tolist() == [0, 1, 2, 2, 2, 2, 2, 3, 4, 5]
@@ -178,7 +138,7 @@ def test_each_moment_shows_the_frame_on_display(tmp_path, suffix):
 
 def test_a_pause_of_hours_is_damage(tmp_path):
     path = tmp_path / "days.mkv"
-    write(path, times=[0.0, 0.04, 0.08, 7200.0], sound_start=0.0, sound_seconds=0.5)
+    write_timed(path, times=[0.0, 0.04, 0.08, 7200.0], sound_start=0.0, sound_seconds=0.5)
     for read in (VideoReader, FileRecording):
         with pytest.raises(DataError, match="no pictures for 7200 s"):
             read(path)

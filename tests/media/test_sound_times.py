@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from media_factory import sweep, write_clip
+from odd_media import write_sound
 
 from hicmae.data.cache import ClipCache
 from hicmae.data.dataset import ClipDataset
@@ -18,31 +19,6 @@ from hicmae.media.recording import FileRecording
 from hicmae.preparation.audio import read_sound
 
 RATE = 16_000
-
-
-def write_sound(path, parts, *, rate=RATE, layout="mono", codec="pcm_s16le", pictures=0):
-    """A file with sound: (begin in seconds, float samples (C, L)) of each part."""
-    with av.open(str(path), "w") as container:
-        if pictures:
-            video = container.add_stream("libx264", rate=25)
-            video.width = video.height = 64
-            video.pix_fmt = "yuv420p"
-        audio = container.add_stream(codec, rate=rate, layout=layout)
-        for _ in range(pictures):
-            picture = np.zeros((64, 64, 3), np.uint8)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        if pictures:
-            container.mux(video.encode(None))
-        for begin, samples in parts:
-            planes = np.ascontiguousarray(samples, np.float32)
-            # PyAV does not reach planes beyond the seventh.
-            packed = np.ascontiguousarray(planes.T.reshape(1, -1))
-            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-            frame.pts = round(begin * rate)
-            container.mux(audio.encode(frame))
-        container.mux(audio.encode(None))
-    return path
 
 
 def tone(seconds, rate=RATE, hertz=440.0):

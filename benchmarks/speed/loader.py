@@ -15,7 +15,8 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +67,22 @@ def batches(clips: int) -> list[range]:
     return [range(first, min(first + BATCH, clips)) for first in range(0, clips, BATCH)]
 
 
-def read_all(dataset: ClipDataset) -> Callable[[], list[dict[str, Any]]]:
+def read_all(dataset: ClipDataset) -> Callable[[], Iterator[dict[str, Any]]]:
     """Reads every clip once, in batches, another window each time it is called."""
     epoch = -1
 
-    def work() -> list[dict[str, Any]]:
+    def read() -> Iterator[dict[str, Any]]:
         nonlocal epoch
         epoch += 1
-        return [
-            collate_repeats([dataset[index, epoch] for index in batch])
-            for batch in batches(len(dataset))
-        ]
+        for batch in batches(len(dataset)):
+            yield collate_repeats([dataset[index, epoch] for index in batch])
 
-    return work
+    return read
+
+
+def alone(read: Callable[[], Iterator[dict[str, Any]]]) -> Callable[[], object]:
+    """What `read` does and no more, without keeping it."""
+    return lambda: deque(read(), maxlen=0)
 
 
 def usual(table: pd.DataFrame) -> Callable[[], object]:
@@ -93,7 +97,7 @@ def usual(table: pd.DataFrame) -> Callable[[], object]:
 
 
 def prepared(
-    read: Callable[[], list[dict[str, Any]]], augmentation: Any = PUBLISHED
+    read: Callable[[], Iterable[dict[str, Any]]], augmentation: Any = PUBLISHED
 ) -> Callable[[], object]:
     """What `read` does, and then all that comes before the model, without keeping it."""
     preprocess = BatchPreprocessor(augmentation=augmentation)
@@ -118,7 +122,7 @@ def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
     table = clips_for(report, scratch, 7 if options.smallest else 48)  # of two speakers
     packed_table = packed(table, scratch / "pack", report)
     cache = ClipCache(scratch / "cache", 160)
-    candidates = {
+    reading = {
         "RGB": read_all(clips_of_core(table)),
         PLANES: read_all(clips_of_core(table, pixels="yuv420")),
         "planes, 4 windows a clip": read_all(clips_of_core(table, pixels="yuv420", repeats=4)),
@@ -126,8 +130,9 @@ def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
         CACHED: read_all(clips_of_core(table, cache=cache)),
     }
     everything = {
-        f"{name}, prepared": prepared(candidates[name]) for name in ("RGB", PLANES, PACKED, CACHED)
+        f"{name}, prepared": prepared(reading[name]) for name in ("RGB", PLANES, PACKED, CACHED)
     }
+    candidates = {name: alone(read) for name, read in reading.items()}
     if UsualDataset is None:
         report.note("The usual pipeline is not measured: pip install 'hicmae[benchmark]' (decord).")
     else:
@@ -167,7 +172,7 @@ def measure(options: argparse.Namespace, report: Report, scratch: Path) -> None:
             report.target(
                 f"times as fast as the usual pipeline, {name}, prepared", times, wanted, "×"
             )
-    preparing(candidates["RGB"](), candidates[PLANES](), options, report)
+    preparing([*reading["RGB"]()], [*reading[PLANES]()], options, report)
     stages(table, report)
     folders(table, scratch / "folders", options, report)
     difference(table, packed_table, report)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from hicmae.media.normalisation import IMAGENET_MEAN, IMAGENET_STD
 if TYPE_CHECKING:  # recognition augments nothing, and its libraries take seconds
     from hicmae.data.augmentation import Augmentation
 
+_ALIGNMENT = 64
 _RAW = ("frames", "rgb_matrix", "waveform", "waveform_length")
 
 
@@ -98,7 +101,7 @@ class BatchPreprocessor(nn.Module):
         size = pictures.shape[:2]
         augmentation = self.augmentation if augment else None
         clips = pictures.flatten(0, 1)
-        video = self._unfilled(clips)
+        video = _memory(self._video_shape(clips), clips.device)
         parts = _at_once(clips)
         for part, out in zip(clips.split(parts), video.split(parts), strict=True):
             self._fill(out, part)
@@ -135,11 +138,10 @@ class BatchPreprocessor(nn.Module):
         top, left = (round((length - side) / 2) for length in pictures.shape[-2:])
         return pictures[..., top : top + side, left : left + side]
 
-    def _unfilled(self, pictures: Tensor) -> Tensor:
-        """Memory (N, 3, T, S, S) for pictures (N, T, 3, S', S')."""
+    def _video_shape(self, pictures: Tensor) -> tuple[int, ...]:
+        """(N, 3, T, S, S), for pictures (N, T, 3, S', S')."""
         clips, frames = pictures.shape[:2]
-        shape = (clips, 3, frames, self.image_size, self.image_size)
-        return torch.empty(shape, device=pictures.device)
+        return clips, 3, frames, self.image_size, self.image_size
 
     def _fill(self, video: Tensor, pictures: Tensor) -> Tensor:
         """Bytes, or floats from 0 to 1, (N, T, 3, S', S') as normalised video (N, 3, T, S, S)."""
@@ -169,3 +171,15 @@ def _at_once(clips: Tensor) -> int:
     """How many clips are worked on together."""
     # What lies between the steps of one clip stays in the cache of a processor.
     return 1 if clips.device.type == "cpu" else max(len(clips), 1)
+
+
+def _memory(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Single precision, not yet written."""
+    if device.type != "cpu":
+        return torch.empty(shape, device=device)
+    # To get a batch's worth of memory in small pages takes longer than to write it. NumPy asks for
+    # large ones; sums depend on where rows begin, which is where PyTorch would let them.
+    size = 4 * math.prod(shape)
+    spacious = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -spacious.ctypes.data % _ALIGNMENT
+    return torch.from_numpy(spacious[begin : begin + size]).view(torch.float32).view(shape)

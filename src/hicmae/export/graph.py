@@ -70,7 +70,8 @@ class ClipModel(BatchPreprocessor):
         video = audio = torch.empty(0)
         if frames is not None:
             pictures = self._centre(frames.movedim(-1, 2))
-            video = self._fill(self._unfilled(pictures), pictures)  # (B, 3, T, S, S)
+            video = torch.empty(self._video_shape(pictures), device=pictures.device)
+            self._fill(video, pictures)  # (B, 3, T, S, S)
         if waveform is not None:
             audio = self.filter_bank(waveform, waveform_length)  # (B, 1, F, M)
         features = self.model.features(video, audio)

@@ -10,7 +10,7 @@ import pytest
 from hicmae.errors import DataError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import Answer, PersonAnswer, UploadLimits, analyse
-from hicmae.serve.panels import about_html, answer_html, message_box
+from hicmae.serve.panels import about_html, answer_html, message_box, progress_box
 
 Build = Callable[..., EmotionRecognizer]
 
@@ -146,7 +146,12 @@ def test_shows_every_part_with_all_pictures_inside(answer: Answer) -> None:
     best = answer.outputs[int(answer.people[0].scores.argmax())]
     assert f'<span class="hm-emotion">{best}</span>' in page
     assert tags.count("div", "hm-bar") >= 4 * (1 + len(answer.outputs))  # whole clip and 3 probes
-    assert tags.count("svg") == 1
+    assert tags.count("svg") == tags.count("video") == 1
+    (axis,) = [found for _, found in tags.tags if found.get("class") == "hm-curve"]
+    assert float(axis["data-start"]) == 0
+    assert float(axis["data-end"]) == pytest.approx(answer.duration, abs=0.05)
+    assert 0 < float(axis["data-left"]) < 0.3
+    assert 0.9 < float(axis["data-right"]) <= 1
     for title in ("Over the whole clip", "Over time", "The picture", "The sound", "modality"):
         assert title in page
     images = [attributes["src"] or "" for tag, attributes in tags.tags if tag == "img"]
@@ -154,6 +159,23 @@ def test_shows_every_part_with_all_pictures_inside(answer: Answer) -> None:
     assert all(source.startswith("data:image/") for source in images)
     assert not tags.count("script")
     assert "hm-tabs" not in page
+
+
+def test_a_clip_of_one_window_plays_without_a_curve(
+    recognizer_of: Build, clip_factory: Callable[..., Path]
+) -> None:
+    clip = clip_factory("short.mp4", seconds=0.4)
+    page = answer_html(analyse(recognizer_of(), clip, UploadLimits()))
+    assert Tags(page).count("video") == 1
+    assert "hm-curve" not in page
+
+
+def test_says_how_many_come_first_and_what_is_done() -> None:
+    assert "1 clip is before yours" in progress_box(1, 0.0)
+    assert "3 clips are before yours" in progress_box(3, 0.0)
+    page = progress_box(0, 0.42)
+    assert "42%" in page
+    assert Tags(page).count("div", "hm-progress") == 1
 
 
 def test_several_people_have_a_tab_each(answer: Answer) -> None:

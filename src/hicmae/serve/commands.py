@@ -24,8 +24,9 @@ def serve(
 ) -> None:
     """Serves a page on which clips are dropped or recorded and recognised, until it is interrupted.
 
-    Uploads are deleted as soon as the answer is given, and only this computer reaches the page
-    unless --host says otherwise.
+    Several people can use it at once; their clips are answered for one after the other. Uploads
+    are deleted as soon as the answer is given, and only this computer reaches the page unless
+    --host says otherwise.
 
       hicmae serve --checkpoint RUN/checkpoints/best.ckpt
       hicmae serve --checkpoint FOLDER --faces none --device cuda   of clips that are faces

@@ -11,15 +11,20 @@ window.hicmae = (() => {
   addEventListener("drop", (event) => remember(event, event.dataTransfer?.files), true);
 
   async function keep(uploaded) {
+    if (!uploaded) return [uploaded];
     if (clip) URL.revokeObjectURL(clip);
     clip = null;
-    if (!uploaded) return [uploaded];
     let file = chosen;
     if (file?.name !== uploaded.orig_name || file.size !== uploaded.size) {
       const answer = await fetch(uploaded.url).catch(() => null);
       file = answer?.ok ? await answer.blob() : null;
     }
     if (file) clip = URL.createObjectURL(file);
+    // The server takes the clip away now: its preview may load no more of it.
+    for (const preview of document.querySelectorAll("#clip video")) {
+      preview.removeAttribute("src");
+      preview.load();
+    }
     return [uploaded];
   }
 

@@ -81,9 +81,9 @@ def build_page(
             except HicmaeError as error:
                 return None, message_box(str(error))
 
-        async def follow(job: Job[str] | str) -> AsyncIterator[dict[Any, Any]]:
-            if isinstance(job, str):
-                yield {answer: job}
+        async def follow(job: Job[str] | str | None) -> AsyncIterator[dict[Any, Any]]:
+            if not isinstance(job, Job):
+                yield {answer: job or hint_box(_HINT)}
                 return
             buttons = {ask: gr.Button(visible=False), cancel: gr.Button(visible=True)}
             try:

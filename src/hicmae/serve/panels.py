@@ -58,8 +58,9 @@ def progress_box(before: int, share: float) -> str:
     else:
         text, width = f"Recognising: {share:.0%}", share
     return (
-        f'<div class="hm-hint" role="status">{text}'
-        f'<div class="hm-progress"><b style="width:{width:.0%}"></b></div></div>'
+        f'<div class="hm-hint">{text}<div class="hm-progress" role="progressbar" '
+        f'aria-label="{text}" aria-valuenow="{100 * width:.0f}">'
+        f'<b style="width:{width:.0%}"></b></div></div>'
     )
 
 

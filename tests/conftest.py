@@ -26,7 +26,7 @@ workers.preload(
     "hicmae.training.commands",
     "hicmae.data.datamodules",
     "hicmae.tasks",
-    "hicmae.preparation.commands",
+    "hicmae.preparation.preparing",
 )
 
 REPO_ROOT = Path(__file__).parents[1]

@@ -44,12 +44,13 @@ LIGHT = (
     "export",
     "crossval",
     "report",
+    "data",
     "demo",
 )
 """Commands that need no torch to list their options."""
 
-HEAVY = ("fit", "data")
-"""Commands whose options are those of classes on torch; validate, test and predict are as fit."""
+HEAVY = ("fit",)
+"""Whose options are those of classes on torch; validate, test and predict are as fit."""
 
 FIRST_STEP = """
 import os

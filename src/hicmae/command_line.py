@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from inspect import Parameter, getdoc, signature
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,12 +38,17 @@ Repeated = Annotated[list[str] | None, "repeated"]
 class FromConfig:
     """Marks what a config makes an object of: `Annotated[Class | None, FromConfig()]`.
 
+    A class whose libraries take long is given as "module:name", and `Any` is annotated. Help then
+    comes without its options.
+
     Attributes:
+        late: Such a class.
         alone: Class of which the command makes an object where no config and no class is named.
         first: Argument of the command that is then the first one of this class.
     """
 
-    alone: type | None = None
+    late: str | None = None
+    alone: type | str | None = None
     first: str = "source"
 
 
@@ -109,7 +115,8 @@ def run(command: Function | Group, name: str, arguments: Sequence[str]) -> None:
         mark = _mark(parameter.annotation)
         if mark is not None and mark.alone and isinstance(given := values[parameter.name], dict):
             first, values[mark.first] = values[mark.first], None
-            values[parameter.name] = None if first is None else mark.alone(first, **given)
+            alone = _class(mark.alone)
+            values[parameter.name] = None if first is None else alone(first, **given)
         if _has_fields(parameter.annotation):
             parts = {part.name: values.pop(part.name) for part in fields(parameter.annotation)}
             values[parameter.name] = parameter.annotation(**parts)
@@ -172,7 +179,7 @@ def _group_parser(group: Group, name: str) -> ArgumentParser:
     parser = _parser(name, group.description)
     commands = parser.add_subcommands(metavar=group.metavar)
     for below, function in group.commands.items():
-        part = function_parser(function, f"{name} {below}")
+        part = _parser(f"{name} {below}", "")  # a command below it reads its options itself
         commands.add_subcommand(below, part, help=(getdoc(function) or "").partition("\n")[0])
     return parser
 
@@ -239,15 +246,20 @@ def _add_all(parser: Any, function: Function, arguments: Sequence[str]) -> None:
             first = next(iter(signature(alone).parameters))
             parser.add_class_arguments(alone, parameter.name, skip={first}, instantiate=False)
         elif parameter.kind is not Parameter.VAR_POSITIONAL:
-            _add(parser, parameter, told[parameter.name])
+            _add(parser, parameter, told[parameter.name], arguments)
 
 
-def _add(parser: Any, parameter: Parameter, told: str) -> None:
+def _add(parser: Any, parameter: Parameter, told: str, arguments: Sequence[str]) -> None:
     """Adds what a parameter is on a command line."""
     name, kind = parameter.name, parameter.annotation
-    if _mark(kind) is not None:
+    if (mark := _mark(kind)) is not None:
         parser.add_argument("--config", action="config", help="Config of a run.")
-        parser.add_subclass_arguments(get_args(get_args(kind)[0])[0], name, required=False)
+        if mark.late is not None and arguments and _named(arguments) <= {"-h", "--help"}:
+            told += f" Its options are those of a class: --{name}.help CLASS lists them."
+            parser.add_argument(f"--{name}", metavar="CONFIG | CLASS | .OPTION VALUE", help=told)
+            return
+        made = _class(mark.late) if mark.late else get_args(get_args(kind)[0])[0]
+        parser.add_subclass_arguments(made, name, required=False)
         for section in _OTHER_SECTIONS:
             parser.add_argument(f"--{section}", type=Any, help=argparse.SUPPRESS)
         return
@@ -293,10 +305,22 @@ def _mark(kind: Any) -> FromConfig | None:
 def _alone(parameter: Parameter, arguments: Sequence[str]) -> type | None:
     """The class that is meant where arguments name neither a config nor a class; None elsewhere."""
     mark, option = _mark(parameter.annotation), f"--{parameter.name}"
-    named = {word.partition("=")[0] for word in arguments}
+    named = _named(arguments)
     if mark is None or mark.alone is None or named <= {"-h", "--help"}:
         return None
-    return None if named & {"--config", option, f"{option}.help"} else mark.alone
+    return None if named & {"--config", option, f"{option}.help"} else _class(mark.alone)
+
+
+def _named(arguments: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in arguments}
+
+
+def _class(given: type | str) -> Any:
+    """A class, or what stands by the name "module:name"."""
+    if not isinstance(given, str):
+        return given
+    module, name = given.split(":")
+    return getattr(import_module(module), name)
 
 
 def _split(

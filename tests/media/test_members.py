@@ -20,8 +20,8 @@ from hicmae.ledger import Plan
 from hicmae.media import VideoReader, read_audio
 from hicmae.media.members import file_of, member_of
 from hicmae.media.mirrors import path_here
+from hicmae.preparation.options import PackOptions
 from hicmae.preparation.pack import pack
-from hicmae.preparation.pack_writing import PackOptions
 
 
 @pytest.fixture(scope="module")

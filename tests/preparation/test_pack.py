@@ -27,8 +27,8 @@ from hicmae.data.options import ClipOptions
 from hicmae.errors import ConfigError, DataError
 from hicmae.ledger import Plan
 from hicmae.media import VideoReader, read_audio
+from hicmae.preparation.options import PackOptions
 from hicmae.preparation.pack import pack
-from hicmae.preparation.pack_writing import PackOptions
 from hicmae.training.commands import run
 
 ONE_PROCESS = Plan(jobs=1)
@@ -412,7 +412,7 @@ def test_a_killed_run_goes_on(tmp_path):
             from pathlib import Path
             import hicmae.preparation.pack as module
             from hicmae.data.manifest import read_manifest
-            from hicmae.preparation.pack_writing import PackOptions
+            from hicmae.preparation.options import PackOptions
             from hicmae.ledger import Plan
             from slowly import pack_slowly
             module.pack_clip = pack_slowly

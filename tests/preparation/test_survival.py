@@ -15,7 +15,7 @@ pytest.importorskip("cv2")
 from hicmae.cli import main
 from hicmae.faces.alignment import FACE_POINTS
 from hicmae.faces.detection import Face
-from hicmae.preparation import commands
+from hicmae.preparation import preparing
 from hicmae.preparation.integrity import inspect
 
 SIZES = {"one": (64, 48), "two": (64, 64), "crash": (64, 32), "hang": (64, 36)}
@@ -76,7 +76,7 @@ def test_faces(clips, capsys):
 
 
 def test_check(clips, capsys, monkeypatch):
-    monkeypatch.setattr(commands, "inspect", deadly_inspect)
+    monkeypatch.setattr(preparing, "inspect", deadly_inspect)
     options = ["--output=check", "--jobs=2", "--patience=1"]
     assert tell("data", "check", clips, *options) == 1
     told = messages("check/problems.csv")

@@ -18,9 +18,9 @@ from hicmae.faces.alignment import FACE_POINTS
 from hicmae.faces.detection import Face
 from hicmae.media import VideoReader
 from hicmae.preparation.face_crops import crop_face
-from hicmae.preparation.integrity import CheckOptions, inspect
+from hicmae.preparation.integrity import inspect
+from hicmae.preparation.options import CheckOptions, PackOptions
 from hicmae.preparation.pack import pack
-from hicmae.preparation.pack_writing import PackOptions
 
 RATE = 16_000
 

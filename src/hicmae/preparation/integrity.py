@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from hicmae.ledger import DONE, Row
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
 from hicmae.media.members import is_there
 from hicmae.preparation.lead_ins import find_lead_ins
+from hicmae.preparation.options import CheckOptions
 
 MISSING = "missing"
 BROKEN_VIDEO = "broken video"
@@ -27,28 +28,6 @@ PROBLEM = "problem"
 """Status of a clip with at least one of the problems."""
 
 _CHUNK = 64
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """What is looked at, and what counts as a problem.
-
-    Attributes:
-        decode: Frames that are decoded of every clip: its "ends" and middle, which finds files that
-            were cut off, or "all".
-        min_frames: Fewer frames than this are too short.
-        min_sound: Fewer seconds of sound than this are too short. The public code refuses fewer
-            than 1,025 samples at 16 kHz.
-        silence: Sound whose largest sample stays below this, of 1, is silent.
-        max_length_difference: Seconds by which picture and sound may differ in length; null accepts
-            any difference.
-    """
-
-    decode: Literal["ends", "all"] = "ends"
-    min_frames: int = 2
-    min_sound: float = 1025 / SAMPLE_RATE
-    silence: float = 1e-3
-    max_length_difference: float | None = None
 
 
 def inspect(clip: Clip, *, options: CheckOptions, folder_fps: float = 25.0) -> Row:

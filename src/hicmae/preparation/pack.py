@@ -29,7 +29,8 @@ from hicmae.ledger import DONE, Plan, ResultLog, Row, process
 from hicmae.media import VideoReader
 from hicmae.media.members import Member
 from hicmae.preparation.audio import read_sound
-from hicmae.preparation.pack_writing import PackOptions, frame_milliseconds, write_clip
+from hicmae.preparation.options import PackOptions
+from hicmae.preparation.pack_writing import frame_milliseconds, write_clip
 
 MANIFEST = "manifest.parquet"
 """Name of the table of a pack in its folder."""

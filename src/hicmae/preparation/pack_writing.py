@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -13,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
-from hicmae.errors import ConfigError
-from hicmae.media import SAMPLE_RATE, Region
+from hicmae.media import SAMPLE_RATE
 from hicmae.media.timeline import Timeline
+from hicmae.preparation.options import PackOptions
 
 _MILLISECONDS = Fraction(1, 1000)  # the unit of time in Matroska
 
@@ -30,54 +29,6 @@ _QUICK_TO_DECODE = {
 }
 
 _SOUND: dict[str, Literal["pcm_s16le", "flac"]] = {"pcm": "pcm_s16le", "flac": "flac"}
-
-
-@dataclass(frozen=True)
-class PackOptions:
-    """How clips are cut, coded and put together.
-
-    Attributes:
-        size: Side of the square frames in pixels, even. The models read 160.
-        region: Part of the source frame to keep, as top, left, height, width in pixels; null is
-            that of the config or, where it has none, the centre square of the frame or of the
-            half that the table names.
-        crf: Quality of the H.264 video, 0 (no loss but that of colours at half the size) to 51.
-        sound: How the samples of the sound are kept, without loss both times: "pcm" as they are,
-            which is read soonest, or "flac" in about half the bytes.
-        keyframe_every: Seconds from one key frame to the next; decoding starts at one.
-        shard_mib: Size of a shard in MiB, which only a single larger clip exceeds.
-        seed: Draws the order of the clips in the shards.
-        folder_fps: Frames per second of clips that are folders of images; null is that of the
-            config, or 25.
-
-    Raises:
-        ConfigError: An option is out of its range.
-    """
-
-    size: int = 160
-    region: Region | None = None
-    crf: int = 20
-    sound: Literal["pcm", "flac"] = "pcm"
-    keyframe_every: float = 2.0
-    shard_mib: int = 256
-    seed: int = 0
-    folder_fps: float | None = None
-
-    def __post_init__(self) -> None:
-        limits: dict[str, tuple[float, float]] = {
-            "size": (16, 4096),
-            "crf": (0, 51),
-            "keyframe_every": (0.01, 3600),
-            "shard_mib": (1, 10**6),
-            "seed": (0, 2**63),
-            "folder_fps": (0.01, 1000),
-        }
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise ConfigError(f"{name} is {value}; give a number from {least:g} to {most:g}.")
-        if self.size % 2:
-            raise ConfigError(f"size is {self.size}, but H.264 needs an even number of pixels.")
 
 
 def frame_milliseconds(timeline: Timeline) -> list[int]:

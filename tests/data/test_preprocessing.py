@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -139,3 +141,29 @@ def test_clips_are_mixed_after_all_else():
         assert mixed[name].dtype == torch.float16
         expected = torch.einsum("ij,j...->i...", shares, plain[name])
         torch.testing.assert_close(mixed[name].float(), expected, atol=tolerance, rtol=2e-3)
+
+
+@pytest.mark.parametrize("pixels", ["rgb", "planes"])
+@pytest.mark.parametrize(
+    "augmentation",
+    [PretrainingAugmentation(flip=0.5), FinetuningAugmentation(mixup=1.0, shift=0.5, time_mask=4)],
+)
+def test_nothing_waits_for_a_device(augmentation, pixels, monkeypatch):
+    """Tensors without values, as nobody can look at them, take the way of an accelerator."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it knows them not
+    preprocessor = BatchPreprocessor(
+        image_size=24, audio_frames=64, mel_bins=32, augmentation=augmentation
+    ).to("meta")
+    raw = raw_batch(clips=6, views=1)
+    if pixels == "planes":
+        planes = torch.zeros(6, 1, 4, 48, 32, dtype=torch.uint8)
+        raw |= {"frames": planes, "rgb_matrix": torch.ones(6, 3, 4)}
+    batch = {
+        name: value.to("meta") if isinstance(value, torch.Tensor) else value
+        for name, value in raw.items()
+    }
+    torch.manual_seed(0)
+    for _ in range(4):
+        ready = preprocessor(batch, augment=True)
+        assert ready["video"].shape == (6, 1, 3, 4, 24, 24)
+        assert ready["audio"].shape == (6, 1, 1, 64, 32)

@@ -136,8 +136,6 @@ def cut(frames: Tensor, matrices: Tensor | None, crops: Crops, size: int) -> Ten
         return cut_together(pictures, crops, size, bytewise=bytewise)
     kind = torch.uint8 if bytewise else torch.float32
     result = frames.new_empty((*frames.shape[:2], size, size, 3), dtype=kind).movedim(-1, 2)
-    if matrices is None and frames.stride(-1) != 1:  # as the pictures lie in memory
-        result = result.contiguous()
     # Clip by clip, what lies in between stays in the cache of the processor.
     for clip, (box, mirrored) in enumerate(zip(crops.boxes, crops.mirrored, strict=True)):
         if matrices is None:
@@ -145,6 +143,8 @@ def cut(frames: Tensor, matrices: Tensor | None, crops: Crops, size: int) -> Ten
             part = frames[clip, :, top : top + tall, left : left + wide].movedim(-1, 1)
         else:
             part = rgb_of_region(frames[clip], matrices[clip], box)
+        # Bytes are resized fastest with the colours of a pixel together in memory.
+        part = part.contiguous(memory_format=torch.channels_last)
         part = resize(part if bytewise else part.float().div_(255), size)
         result[clip] = part.flip(-1) if mirrored else part
     return result

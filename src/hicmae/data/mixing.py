@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from hicmae.data.batches import Batch, MixedTarget
@@ -52,8 +51,8 @@ class Mixing(nn.Module):
             )
         if mix not in {"both", "video"}:
             raise ConfigError(f"mix is {mix!r}; choose both or video.")
-        self.mixup = v2.MixUp(alpha=mixup) if mixup else None
-        self.cutmix = v2.CutMix(alpha=cutmix) if cutmix else None
+        self.mixup: Any = v2.MixUp(alpha=mixup) if mixup else None
+        self.cutmix: Any = v2.CutMix(alpha=cutmix) if cutmix else None
         self.probability = probability
         self.switch = switch
         self.mix = mix
@@ -66,8 +65,8 @@ class Mixing(nn.Module):
                 with whatever else.
 
         Returns:
-            A new batch with mixed `video` and `audio` and a `MixedTarget`, or the same batch where
-            nothing is mixed.
+            A new batch with mixed `video`, which is written to, `audio` and a `MixedTarget`, or the
+            same batch where nothing is mixed.
 
         Raises:
             ConfigError: The targets are no classes.
@@ -81,21 +80,36 @@ class Mixing(nn.Module):
             )
         if len(target) < 2 or torch.rand(()) >= self.probability:
             return batch
-        # Mixed like one-hot classes, rows of the identity tell the share of each clip.
-        own = torch.eye(len(target), device=target.device)
         video, audio = batch["video"], batch["audio"]
-        pictures = tv_tensors.Video(video.flatten(1, 2))  # (B, V * 3, T, S, S)
-        mixed, shares = self._draw()(pictures, own)
+        if self._cuts():
+            frame = torch.empty(3, *video.shape[-2:], device="meta")
+            drawn = self.cutmix.make_params([frame])
+            left, top, right, bottom = drawn["box"]
+            share = drawn["lam_adjusted"]
+            _take_from_neighbours(video[..., top:bottom, left:right], 1.0)
+        else:
+            share = self.mixup.make_params([])["lam"]
+            _take_from_neighbours(video, 1 - share)
+        own = torch.eye(len(target), device=target.device)
+        shares = own.lerp(own.roll(1, 0), 1 - share)
         if self.mix == "both":
             audio = (shares.to(audio) @ audio.flatten(1)).view_as(audio)
-        return {
-            **batch,
-            "video": mixed.as_subclass(Tensor).view_as(video),
-            "audio": audio,
-            "target": MixedTarget(target, shares),
-        }
+        return {**batch, "audio": audio, "target": MixedTarget(target, shares)}
 
-    def _draw(self) -> Any:
+    def _cuts(self) -> bool:
+        """Whether it is cutmix this time."""
         if self.mixup is None or self.cutmix is None:
-            return self.mixup or self.cutmix
-        return self.cutmix if torch.rand(()) < self.switch else self.mixup
+            return self.mixup is None
+        return bool(torch.rand(()) < self.switch)
+
+
+def _take_from_neighbours(clips: Tensor, share: float) -> None:
+    """Gives each of the clips (B, ...) a share of the one before it, in place."""
+    if clips.device.type != "cpu":
+        clips.lerp_(clips.roll(1, 0), share)
+        return
+    # Another batch of fresh memory would take longer than the mixing.
+    last = clips[-1].clone()
+    for place in range(len(clips) - 1, 0, -1):
+        clips[place].lerp_(clips[place - 1], share)
+    clips[0].lerp_(last, share)

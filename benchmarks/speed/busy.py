@@ -1,8 +1,9 @@
 """What commands lose beside other busy programs: training of small models, and recognition.
 
 Beside as many programs that never rest as there are processors, half of the time is left. What a
-step takes beside them is compared with what it takes alone, in one process; threads wait as the
-commands let them, and, for comparison, as they do by themselves, and with one thread.
+step takes beside them is compared with what it takes alone, in one process. Threads wait as the
+commands let them; for comparison there is training with one thread, and the demo's with threads
+that wait as they do by themselves.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ WORKS = {
     "recognise": "recognition of a clip of 3 s, tiny",
 }
 
+_TRAINING = {"passively": [], "with one thread": ["--threads=1"]}
+WAYS: dict[str, dict[str, list[str]]] = {
+    "demo": _TRAINING | {"by themselves": []},
+    "finetune": _TRAINING,
+    "recognise": {"passively": []},
+}
+
 
 def main(options: argparse.Namespace, report: Report) -> None:
     """Measures and prints."""
@@ -40,10 +48,7 @@ def main(options: argparse.Namespace, report: Report) -> None:
         clip = str(clips_for(report, Path(folder), 1)["video"].iloc[0])
         arguments = [f"--seconds={seconds}", f"--programs={count}", f"--clip={clip}"]
         for name in chosen:
-            ways = {"passively": [], "with one thread": ["--threads=1"], "by themselves": []}
-            for way, more in ways.items():
-                if way != "passively" and (options.smallest or name == "recognise"):
-                    continue
+            for way, more in ({"passively": []} if options.smallest else WAYS[name]).items():
                 found = _measure(name, [*arguments, *more], passively=way != "by themselves")
                 ratio = found["beside"] / found["alone"]
                 rows.append((WORKS[name], way, found["alone"], found["beside"], ratio))

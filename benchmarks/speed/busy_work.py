@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 import torch
 from pretraining_step import RECIPE, noise
-from recognition_step import CLASSES, labelled
+from recognition_step import CLASSES, training_batch
 from recognition_step import RECIPE as FINETUNING
 from steps import our_step
 
@@ -79,7 +79,7 @@ def _demo() -> Callable[[], object]:
 
 def _finetune() -> Callable[[], object]:
     task = ClassificationTask(CLASSES, **FINETUNING, size="tiny")
-    return our_step(task, labelled(task.architecture, 1, torch.device("cpu")))
+    return our_step(task, training_batch(task.architecture, 1, torch.device("cpu")))
 
 
 def _recognise(clip: str) -> Callable[[], object]:

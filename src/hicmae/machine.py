@@ -50,14 +50,14 @@ def cpu_quota(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | None:
         own: Which groups this process is in.
     """
     try:
-        lines = own.read_text().splitlines()
+        lines = own.read_text(errors="replace").splitlines()
     except OSError:  # not Linux
         return None
     quotas = []
     for line in lines:
-        _, controllers, group = line.split(":", 2)
-        names = controllers.split(",")
-        if not controllers or "cpu" in names:
+        _, _, place = line.partition(":")
+        controllers, _, group = place.partition(":")
+        if not controllers or "cpu" in controllers.split(","):
             root = cgroups / controllers if controllers else cgroups
             quotas += [_quota(folder) for folder in _upwards(root, group)]
     return min((quota for quota in quotas if quota is not None), default=None)

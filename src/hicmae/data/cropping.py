@@ -170,15 +170,15 @@ def cut_together(pictures: Tensor, crops: Crops, size: int, *, bytewise: bool) -
         (N, T, 3, S, S): uint8 from 0 to 255, or float from 0 to 1.
     """
     height, width = pictures.shape[2:4]
-    boxes = torch.tensor(crops.boxes, dtype=torch.float32).view(-1, 4)
+    boxes = torch.tensor(crops.boxes, dtype=torch.float32).view(-1, 4).to(pictures.device)
+    mirrored = torch.tensor(crops.mirrored, dtype=torch.bool).to(pictures.device)
     top, left, tall, wide = boxes.unbind(1)
     rows, columns = _weights(top, tall, height, size), _weights(left, wide, width, size)
-    mirrored = torch.tensor(crops.mirrored, dtype=torch.bool).view(-1, 1, 1)
-    columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = rows.to(pictures.device)[:, None, None], columns.to(pictures.device)
+    columns = torch.where(mirrored[:, None, None], columns.flip(1), columns)
     # Reduced precision would be off by more than a level.
     with torch.autocast(pictures.device.type, enabled=False):
-        resized = rows @ (pictures.movedim(-1, 2).float() @ columns.mT[:, None, None])
+        across = pictures.movedim(-1, 2).float() @ columns.mT[:, None, None]
+        resized = rows[:, None, None] @ across
     if bytewise:
         return resized.round_().clamp_(0, 255).to(torch.uint8)
     return resized.div_(255)
@@ -187,8 +187,8 @@ def cut_together(pictures: Tensor, crops: Crops, size: int, *, bytewise: bool) -
 def _weights(begin: Tensor, length: Tensor, side: int, size: int) -> Tensor:
     """What each pixel of a side gives to each of `size` resized ones, (N, size, side)."""
     scale = (length / size)[:, None, None]
-    centre = begin[:, None, None] + (torch.arange(size)[:, None] + 0.5) * scale
-    place = torch.arange(side) + 0.5
+    step, place = (torch.arange(count, device=begin.device) + 0.5 for count in (size, side))
+    centre = begin[:, None, None] + step[:, None] * scale
     weight = (1 - (place - centre).abs() / scale.clamp(min=1)).clamp(min=0)
     end = (begin + length)[:, None, None]
     weight *= (place > begin[:, None, None]) & (place < end)

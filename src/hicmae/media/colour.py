@@ -94,9 +94,12 @@ def rgb_of_region(planes: Tensor, matrix: Tensor, region: tuple[int, int, int, i
     (share, *_), *_ = rows = matrix.tolist()
     brightness = planes[:, top : top + height, left : left + width].float().mul_(share)
     pictures = planes.new_empty((len(planes), height, width, 3))
+    value = torch.empty_like(brightness)
     for place, (_, of_blue, of_red, offset) in enumerate(rows):
-        value = brightness + (offset + 0.5)  # conversion to bytes cuts off
-        value.add_(blue, alpha=of_blue).add_(red, alpha=of_red)
+        torch.add(brightness, offset + 0.5, out=value)  # conversion to bytes cuts off
+        for share_of_colour, colour in ((of_blue, blue), (of_red, red)):
+            if share_of_colour:
+                value.add_(colour, alpha=share_of_colour)
         pictures[..., place] = value.clamp_(0, 255)
     return pictures.movedim(-1, 1)
 

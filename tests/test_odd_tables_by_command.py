@@ -150,6 +150,13 @@ class TestFolders:
         assert tell("data", "manifest", "V", "--output=out.csv") == 0
         assert read_manifest("out.csv")["id"].tolist() == ["A", "deep/b", "deep/c"]
 
+    @pytest.mark.parametrize("name", [" lead", "a\nb", "t\tb", "q\"uo'te", "co,mma", "%20", "$x$"])
+    def test_names_come_back_from_the_table(self, name):
+        Path("V").mkdir()
+        Path("V", f"{name}.mp4").touch()
+        assert tell("data", "manifest", "V", "--output=V/t.csv") == 0
+        assert read_manifest("V/t.csv")["video"].map(os.path.exists).all()
+
 
 class TestClassesOfACheckpoint:
     @pytest.fixture(scope="class")
@@ -215,7 +222,7 @@ class TestOutputsWithinInputs:
         for _ in range(2):
             assert tell("data", "audio", videos, "--output", videos / "a", "--jobs=1") == 0
         assert [record.getMessage() for record in caplog.records] == [
-            f"{videos / 'a'} is left out, since an earlier command of hicmae wrote it."
+            f"{videos / 'a'} is left out, since hicmae wrote it; to read it, give it by itself."
         ]
 
     def test_an_input_is_no_output(self, videos, model, capsys):

@@ -14,7 +14,6 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, NamedTuple, NoReturn
 
-from rich.console import Console
 from rich.table import Table
 
 from hicmae.configs import config_names, describe
@@ -143,21 +142,18 @@ def _load(place: str) -> Any:
 
 def show_help() -> None:
     """Prints what there is."""
-    console = Console(highlight=False)
+    console = plain_console()
     table = Table(box=None, show_header=False, padding=(0, 2))
     for name, about in TRAINING.items():
         table.add_row(name, about)
     for name, command in COMMANDS.items():
         table.add_row(name, command.about)
     table.add_row("configs", "the project's configs")
-    console.print(
-        f"usage: hicmae COMMAND [OPTIONS]\n\n{DESCRIPTION}\nCommands:", markup=False, soft_wrap=True
-    )
+    console.print(f"usage: hicmae COMMAND [OPTIONS]\n\n{DESCRIPTION}\nCommands:", soft_wrap=True)
     console.print(table)
     console.print(
         f"\nExamples:\n{EXAMPLES}\nhicmae COMMAND --help shows the options of a command. "
         "HICMAE_TRACEBACK=1 shows where an error arose.",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -167,7 +163,7 @@ def show_configs() -> None:
     table = Table("config", "what it is for", box=None)
     for name in config_names():
         table.add_row(name, describe(name))
-    Console().print(table)
+    plain_console().print(table)
 
 
 def explain(error: BaseException, command: str) -> str | None:

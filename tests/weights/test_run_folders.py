@@ -31,6 +31,7 @@ class TestChoice:
             (["r/checkpoints/best.ckpt"], "r/checkpoints/best.ckpt", "r/checkpoints/best.ckpt"),
             (["r/config.json", "r/checkpoints/best.ckpt"], "r", "r"),
             (["r/clip.mp4"], "r", "r"),
+            (["r.ckpt/checkpoints/best.ckpt"], "r.ckpt", "r.ckpt"),
             ([], "gone.ckpt", "gone.ckpt"),
         ],
     )

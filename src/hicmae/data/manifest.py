@@ -296,7 +296,10 @@ def _says_nothing(table: pd.DataFrame, name: str) -> bool:
 def _relative(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":
     absolute = paths.where(paths.isna() | paths.str.startswith("/"), f"{Path.cwd()}/" + paths)
     inside = absolute.str.startswith(f"{folder}/").fillna(value=False).astype(bool)
-    return absolute.mask(inside, absolute.str.slice(len(f"{folder}/")))
+    below = absolute.str.slice(len(f"{folder}/"))
+    # Reading takes blanks off the ends of a cell.
+    blank = below.str.startswith((" ", "\t")).fillna(value=False).astype(bool)
+    return absolute.mask(inside, below.mask(blank, "./" + below))
 
 
 def _resolve(paths: "pd.Series[str]", folder: Path) -> "pd.Series[str]":

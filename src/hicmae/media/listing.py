@@ -110,7 +110,7 @@ def walk_files(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
 @cache
 def _tell_output(folder: Path) -> None:
     """Says once that a folder is passed over, however often the one above it is walked."""
-    log.warning("%s is left out, since an earlier command of hicmae wrote it.", folder)
+    log.warning("%s is left out, since hicmae wrote it; to read it, give it by itself.", folder)
 
 
 def check_name(path: Path) -> None:

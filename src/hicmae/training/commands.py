@@ -245,11 +245,12 @@ def _meant(command: str, path: str) -> str:
     Raises:
         CheckpointError: There is none to go on with, or several may be meant.
     """
-    if not Path(path).expanduser().is_dir():
+    folder = Path(path).expanduser()
+    if path == "last" or not folder.is_dir() or folder.suffix == ".ckpt":
         return path
     if command != "fit":
-        return str(checkpoint_of(Path(path)))
-    newest = newest_checkpoint(Path(path).expanduser())
+        return str(checkpoint_of(folder))
+    newest = newest_checkpoint(folder)
     if newest is None:
         raise CheckpointError(
             f"There is no last.ckpt in {path} or below it to go on with: give the path of a "

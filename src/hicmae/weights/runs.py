@@ -31,7 +31,8 @@ def checkpoint_of(path: Path) -> Path:
         CheckpointError: Several runs or checkpoints may be meant.
     """
     path = path.expanduser()
-    if not path.is_dir() or (path / CONFIG).is_file():
+    # A checkpoint in shards is a folder too.
+    if not path.is_dir() or path.suffix == ".ckpt" or (path / CONFIG).is_file():
         return path
     places = [path / CHECKPOINTS, path, *sorted(path.glob(f"*/{CHECKPOINTS}"))]
     found = [files for place in places if (files := sorted(place.glob("*.ckpt")))]

@@ -13,8 +13,11 @@ from tiny import keep, tiny_architecture
 from hicmae import EmotionRecognizer
 from hicmae.checkpoints import ModelDescription, load_recognition_model
 from hicmae.cli import dispatch
+from hicmae.data.augmentation import FinetuningAugmentation, PretrainingAugmentation
+from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.export.formats import open_torch_export
 from hicmae.export.graph import ClipModel
+from hicmae.media.colour import rgb_matrix
 from hicmae.models import RecognitionModel
 from hicmae.training.resuming import newest_checkpoint
 
@@ -81,6 +84,57 @@ def last_weights(folder):
     return torch.cat(
         [weight.flatten().cpu().double() for weight in checkpoint["state_dict"].values()]
     )
+
+
+def batch_on(device, pixels):
+    """Noise as a loader gives it."""
+    torch.manual_seed(0)
+    planes = pixels == "yuv420"
+    frames = (6, 1, 4, 48, 32) if planes else (6, 1, 4, 32, 32, 3)
+    batch = {
+        "frames": torch.randint(256, frames, dtype=torch.uint8),
+        "waveform": 0.1 * torch.randn(6, 1, 16_000),
+        "waveform_length": torch.tensor([[16_000], [9_000]] * 3),
+        "target": torch.arange(6),
+    }
+    if planes:
+        matrix = torch.from_numpy(rgb_matrix(1, full_range=False))
+        batch["rgb_matrix"] = matrix.expand(6, 3, 4).contiguous()
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+@pytest.mark.parametrize("pixels", ["rgb", "yuv420"])
+class TestPreparing:
+    def test_batches_are_those_of_the_processor(self, pixels):
+        augmentation = PretrainingAugmentation(flip=0.5)
+        ready = []
+        for device in ("cpu", DEVICE):
+            preprocess = BatchPreprocessor(
+                image_size=24, audio_frames=64, mel_bins=32, augmentation=augmentation
+            ).to(device)
+            batch = batch_on(device, pixels)
+            torch.manual_seed(1)
+            ready.append(preprocess(batch, augment=True))
+        here, there = ready
+        # Bytes are rounded: once, or twice where planes become RGB before.
+        levels = 2 if pixels == "yuv420" else 1
+        assert (here["video"] - there["video"].cpu()).abs().max() < (levels + 0.5) / 255 / 0.224
+        torch.testing.assert_close(here["audio"], there["audio"].cpu(), atol=1e-4, rtol=1e-4)
+
+    @pytest.mark.parametrize("kind", [PretrainingAugmentation, FinetuningAugmentation])
+    def test_nothing_waits_for_the_card(self, kind, pixels):
+        options = {"mixup": 0.8, "shift": 0.5} if kind is FinetuningAugmentation else {"flip": 0.5}
+        preprocess = BatchPreprocessor(
+            image_size=24, audio_frames=64, mel_bins=32, augmentation=kind(**options)
+        ).to(DEVICE)
+        batch = batch_on(DEVICE, pixels)
+        preprocess(batch, augment=True)  # libraries are loaded
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _ in range(4):
+                preprocess(batch, augment=True)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.fixture(scope="module")

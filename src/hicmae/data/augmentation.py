@@ -2,7 +2,8 @@
 
 One draw per clip, the same for all of its frames. The draws come from torch's global generators,
 which the caller seeds. All that decides what happens is drawn on the CPU, whatever the device, so
-that nothing waits for an accelerator; noise and masks are drawn where the clips are.
+that nothing waits for an accelerator, and goes there without waiting for what it does; noise and
+masks are drawn where the clips are.
 """
 
 from abc import ABC, abstractmethod
@@ -47,7 +48,7 @@ class WaveformGain(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """(N, L) to (N, L)."""
         gain = self.base + self.draw.sample((len(waveform), 1))
-        return waveform * gain.to(waveform)
+        return waveform * gain.to(waveform.device, waveform.dtype, non_blocking=True)
 
 
 class CircularShift(nn.Module):
@@ -67,7 +68,8 @@ class CircularShift(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """(N, L), of which `lengths` (N,) samples are valid, to (N, L)."""
-        parts = torch.rand(len(waveform)).mul_(self.largest).to(lengths.device)
+        parts = torch.rand(len(waveform)).mul_(self.largest)
+        parts = parts.to(lengths.device, non_blocking=True)
         steps = (parts * lengths).long()[:, None]
         lengths = lengths[:, None]
         place = torch.arange(waveform.shape[1], device=waveform.device)

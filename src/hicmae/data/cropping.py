@@ -170,8 +170,9 @@ def cut_together(pictures: Tensor, crops: Crops, size: int, *, bytewise: bool) -
         (N, T, 3, S, S): uint8 from 0 to 255, or float from 0 to 1.
     """
     height, width = pictures.shape[2:4]
-    boxes = torch.tensor(crops.boxes, dtype=torch.float32).view(-1, 4).to(pictures.device)
-    mirrored = torch.tensor(crops.mirrored, dtype=torch.bool).to(pictures.device)
+    boxes = torch.tensor(crops.boxes, dtype=torch.float32).view(-1, 4)
+    mirrored = torch.tensor(crops.mirrored, dtype=torch.bool)
+    boxes, mirrored = (part.to(pictures.device, non_blocking=True) for part in (boxes, mirrored))
     top, left, tall, wide = boxes.unbind(1)
     rows, columns = _weights(top, tall, height, size), _weights(left, wide, width, size)
     columns = torch.where(mirrored[:, None, None], columns.flip(1), columns)

@@ -56,7 +56,7 @@ def erase_each(frames: Tensor, boxes: Sequence[Region], *, noisy: bool) -> Tenso
 
 def erase_together(frames: Tensor, boxes: Sequence[Region], *, noisy: bool) -> Tensor:
     """What `erase_each` does, with other noise, for all clips at once."""
-    edges = torch.tensor(boxes).view(-1, 4).to(frames.device)
+    edges = torch.tensor(boxes).view(-1, 4).to(frames.device, non_blocking=True)
     top, left, height, width = edges[:, :, None, None].unbind(1)
     row = torch.arange(frames.shape[-2], device=frames.device)[:, None]
     column = torch.arange(frames.shape[-1], device=frames.device)

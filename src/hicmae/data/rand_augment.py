@@ -113,7 +113,8 @@ def follow_together(clips: Tensor, plans: Sequence[Plan]) -> Tensor:
                 groups.setdefault(name, {})[clip] = strength
         for name, group in groups.items():
             chosen, strengths = (torch.tensor([*part]) for part in (group, group.values()))
-            chosen, strengths = chosen.to(clips.device), strengths.float().to(clips.device)
+            chosen = chosen.to(clips.device, non_blocking=True)
+            strengths = strengths.float().to(clips.device, non_blocking=True)
             changed[chosen] = OPERATIONS[name](changed[chosen], strengths)
     return changed
 

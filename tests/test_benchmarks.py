@@ -112,3 +112,22 @@ def test_every_speed_benchmark_is_run_and_tested():
     scripts = {path.stem for path in folder.glob("*.py") if "run(main" in path.read_text()}
     names = re.search(r"NAMES = \((.*?)\)", (folder / "run_all.py").read_text(), re.DOTALL)
     assert scripts - {"measure"} == set(SPEED) == set(re.findall(r"\w+", names[1]))
+
+
+@pytest.mark.slow
+def test_soak(tmp_path):
+    """Every promise is kept for a few damaged files, and a broken one would be told."""
+    script = BENCHMARKS / "robustness" / "soak.py"
+    done = subprocess.run(
+        [sys.executable, script, "--count", "4", "--seed", "1"],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("Every promise was kept.\n")
+    rows = re.findall(r"^\| (?:check|faces|recognise|page) \|(.*)\|$", done.stdout, re.MULTILINE)
+    assert [sum(map(int, row.split("|"))) for row in rows] == [4, 4, 4, 4]

@@ -15,7 +15,9 @@ from av.packet import Packet
 
 from hicmae.errors import ConfigError, DataError
 from hicmae.media.containers import (
+    READING_ERRORS,
     TOGETHER,
+    audio_stream,
     check_pause,
     check_segment,
     open_container,
@@ -74,7 +76,7 @@ def read_audio(
     if path.is_dir():
         raise DataError(f"{path} is a folder of images and has no sound; {way_out}.")
     with open_container(path) as container:
-        if not container.streams.audio:
+        if audio_stream(container) is None:
             raise DataError(f"{path} has no audio stream; {way_out}.")
         sound = _decode_audio(container, path, start or 0.0, end)
         if sound is None and start:
@@ -279,9 +281,10 @@ def _whole(packets: "Iterable[Packet[Any]]", path: Path) -> "Iterator[Packet[Any
     """Packets of a file, which FFmpeg may find to be none only as it reads them."""
     try:
         yield from packets
-    except av.FFmpegError as error:
+    except READING_ERRORS as error:
+        reason = getattr(error, "strerror", "a stream appears in the midst of it")
         raise DataError(
-            f"{path} is cut off or damaged ({error.strerror}); replace it or take it out."
+            f"{path} is cut off or damaged ({reason}); replace it or take it out."
         ) from error
 
 

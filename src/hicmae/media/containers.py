@@ -1,8 +1,10 @@
 """Opening media files, and what their seconds count from."""
 
 from pathlib import Path
+from typing import TypeVar, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -10,12 +12,19 @@ from av.video.stream import VideoStream
 from hicmae.errors import DataError
 from hicmae.media.members import media_address
 
+AnyStream = TypeVar("AnyStream", VideoStream, AudioStream)
+
+_FILE = "file:"  # before the names that FFmpeg is given
+
 # FLV and Matroska round time stamps to a millisecond, which must not move a frame over a border.
 TOLERANCE = 1e-3
 
 TOGETHER = 0.1
 """Seconds by which picture and sound may begin late and count as beginning at once: coders need a
 run-up, and containers lay their streams out in blocks."""
+
+READING_ERRORS = (av.FFmpegError, IndexError)
+"""What PyAV raises while it reads packets: it knows no stream that appears amid a file."""
 
 _LONGEST_PAUSE = 600.0  # seconds without pictures or sound that are not taken for damage
 
@@ -85,7 +94,31 @@ def begin_of(first: float) -> float:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first video stream; the cover of a sound file, a stream of one picture, is none."""
-    return next(
-        (s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None
-    )
+    """The first video stream; the cover of a sound file, a stream of one picture, is none.
+
+    Raises:
+        DataError: FFmpeg has no decoder for it.
+    """
+    streams = container.streams.video
+    film = next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
+    return None if film is None else _decodable(container, film, "pictures")
+
+
+def audio_stream(container: InputContainer) -> AudioStream | None:
+    """The first stream of sound.
+
+    Raises:
+        DataError: FFmpeg has no decoder for it.
+    """
+    sound = next(iter(container.streams.audio), None)
+    return None if sound is None else _decodable(container, sound, "sound")
+
+
+def _decodable(container: InputContainer, stream: AnyStream, what: str) -> AnyStream:
+    # PyAV has no context for what nothing decodes, whatever its types say.
+    if cast(object, stream.codec_context) is None:
+        path = container.name.removeprefix(_FILE)
+        raise DataError(
+            f"{path} has {what} in a form that cannot be decoded here; convert it, or take it out."
+        )
+    return stream

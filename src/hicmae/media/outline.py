@@ -9,7 +9,13 @@ import numpy as np
 from av.container import InputContainer
 
 from hicmae.errors import DataError
-from hicmae.media.containers import open_container, time_origin, video_stream
+from hicmae.media.containers import (
+    READING_ERRORS,
+    audio_stream,
+    open_container,
+    time_origin,
+    video_stream,
+)
 from hicmae.media.geometry import PixelShape
 from hicmae.media.sources import upright_size
 from hicmae.media.timeline import FrameStamps, Timeline, has_display_times, promised_end
@@ -89,7 +95,7 @@ def _passage(
                 unit = float(sound.time_base or 1 / av.time_base)
                 end = (stamp + (packet.duration or 0)) * unit - origin
                 sound_end = end if sound_end is None else max(sound_end, end)
-    except av.FFmpegError:
+    except READING_ERRORS:
         damaged = True
     if film is None:
         return None, None, sound_end
@@ -113,7 +119,8 @@ def _first_sound(path: Path) -> float | None:
     with open_container(path) as container:
         origin = time_origin(container)
         try:
+            audio_stream(container)  # whether it can be decoded at all
             frame = next(container.decode(audio=0))
-        except (av.FFmpegError, StopIteration):
+        except (*READING_ERRORS, DataError, StopIteration):
             return None
         return 0.0 if frame.time is None else frame.time - origin

@@ -1,5 +1,6 @@
 """The compressed packets of a video file as a source of frames and of sound."""
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,14 @@ from av.stream import Stream
 
 from hicmae.errors import DataError
 from hicmae.media.audio import audio_frames, gapless, one_channel, waveform_from
-from hicmae.media.containers import TOLERANCE, open_container, time_origin, video_stream
+from hicmae.media.containers import (
+    READING_ERRORS,
+    TOLERANCE,
+    audio_stream,
+    open_container,
+    time_origin,
+    video_stream,
+)
 from hicmae.media.geometry import PixelShape, Size, orientation
 from hicmae.media.timeline import FrameStamps, Timeline, has_display_times, promised_end
 from hicmae.workers import sign_of_life
@@ -94,24 +102,25 @@ class VideoFile:
         """Gives the frames of these indices, which ascend without repeats.
 
         Raises:
-            DataError: The file ends before one of them, or one is damaged.
+            DataError: The file ends before one of them, one is damaged, or they are out of order.
         """
-        wanted = set(indices)
+        wanted = deque(indices)
         if not wanted:
             return
         found = 0
-        for index, frame in self._decode(wanted):
+        for index, frame in self._decode(set(indices)):
             found = max(found, index + 1)
-            if index in wanted:
-                if frame.is_corrupt:
-                    break
-                wanted.remove(index)
+            # Damaged time stamps let frames come out of order.
+            if index > wanted[0] or (index == wanted[0] and frame.is_corrupt):
+                break
+            if index == wanted[0]:
+                wanted.popleft()
                 yield index, frame
                 if not wanted:
                     return
         raise DataError(
             f"{self.path} is cut off or damaged: {found} frames found, "
-            f"{self.timeline.stored_count} expected and frame {min(wanted)} needed; replace it or "
+            f"{self.timeline.stored_count} expected and frame {wanted[0]} needed; replace it or "
             "take it out."
         )
 
@@ -133,7 +142,10 @@ class VideoFile:
         packets, self._sound_packets = self._sound_packets, []
         if self._damaged or not packets:
             return None
-        frames = audio_frames(self._container.streams.audio[0], packets, self.path)
+        sound = audio_stream(self._container)
+        if sound is None:
+            return None
+        frames = audio_frames(sound, packets, self.path)
         return waveform_from(gapless(one_channel(frames), self._origin, self.path), self.path)
 
     def close(self) -> None:
@@ -184,7 +196,7 @@ class VideoFile:
                 if packet.is_keyframe and self._seconds(self._stamp(packet)) <= start + TOLERANCE:
                     self._packets.clear()
                 self._packets.append(packet)
-        except av.FFmpegError:
+        except READING_ERRORS:
             self._damaged = True
 
     def _covers(self, start: float) -> bool:
@@ -277,6 +289,6 @@ def upright_size(path: Path) -> Size:
         size = PixelShape.of_stream(stream).square
         try:
             first = next(container.decode(stream))
-        except (av.FFmpegError, StopIteration):  # told by whoever asks for pictures
+        except (*READING_ERRORS, StopIteration):  # told by whoever asks for pictures
             return size
         return orientation(first).shown(size)

@@ -21,7 +21,13 @@ from hicmae.media.audio import (
     one_channel,
     resampled,
 )
-from hicmae.media.containers import open_container, time_origin, video_stream
+from hicmae.media.containers import (
+    READING_ERRORS,
+    audio_stream,
+    open_container,
+    time_origin,
+    video_stream,
+)
 from hicmae.media.outline import MediaOutline
 from hicmae.media.pictures import PictureConverter, Region, Side
 from hicmae.workers import sign_of_life
@@ -98,7 +104,7 @@ def _decoded(container: InputContainer, film: VideoStream) -> Iterator[av.VideoF
             if packet is None:
                 return
             frames = film.codec_context.decode(packet)
-        except av.FFmpegError:
+        except READING_ERRORS:
             # What depends on a broken packet is broken too; the frames before it still come.
             try:
                 yield from film.codec_context.decode(None)
@@ -141,9 +147,10 @@ def decode_sound(path: Path) -> Iterator[tuple[int, np.ndarray]]:
         DataError: As for `stream_sound`.
     """
     with open_container(path) as container:
-        if not container.streams.audio:
+        sound = audio_stream(container)
+        if sound is None:
             raise DataError(f"{path} has no audio stream; name a file that has one.")
-        frames = audio_frames(container.streams.audio[0], container.demux(), path)
+        frames = audio_frames(sound, container.demux(), path)
         heard = gapless(one_channel(frames), time_origin(container), path)
         yield from from_start(heard, path)
 

@@ -128,7 +128,10 @@ def _rate(offsets: Times, stated_fps: float | None) -> tuple[float, bool]:
         if fps and _even(offsets, fps, usual):
             return fps, True
     # Containers round times to milliseconds, which the mean of the usual steps does not show.
-    usual = float(steps[np.abs(steps - usual) <= _SAME * usual].mean())
+    near = steps[np.abs(steps - usual) <= _SAME * usual]
+    if not near.size:
+        return mean, False
+    usual = float(near.mean())
     if stated_fps and abs(stated_fps * usual - 1) <= _SAME:
         return stated_fps, False
     return (1 / usual if usual * _FASTEST >= 1 else mean), False

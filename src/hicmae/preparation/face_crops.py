@@ -18,7 +18,7 @@ from hicmae.faces.searching import find_faces, frames_to_search
 from hicmae.faces.tracking import FacePolicy, Track, track_face
 from hicmae.files import whole_file, whole_folder
 from hicmae.media import SAMPLE_RATE, VideoReader
-from hicmae.media.containers import open_container
+from hicmae.media.containers import audio_stream, open_container
 from hicmae.preparation.audio import read_sound, write_wav
 from hicmae.preparation.face_writing import write_frames, write_video
 from hicmae.preparation.lead_ins import shown_frames
@@ -183,4 +183,4 @@ def _has_sound(clip: Clip) -> bool:
     if Path(clip.video).is_dir():
         return False
     with open_container(Path(clip.video)) as container:
-        return bool(container.streams.audio)
+        return audio_stream(container) is not None

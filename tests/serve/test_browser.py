@@ -31,7 +31,7 @@ OPTIONS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-WAIT = 30_000  # milliseconds
+WAIT = 120_000  # milliseconds, beside other tests
 
 
 @pytest.fixture(scope="module")

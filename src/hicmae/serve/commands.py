@@ -10,6 +10,7 @@ from pathlib import Path
 from hicmae.choices import Faces
 from hicmae.consoles import plain_console
 from hicmae.errors import CheckpointError, ConfigError
+from hicmae.workers import preload, prepare
 
 
 def serve(
@@ -50,6 +51,8 @@ def serve(
     """
     if max_seconds <= 0 or max_megabytes <= 0:
         raise ConfigError("--max_seconds and --max_megabytes are limits: give positive numbers.")
+    preload("hicmae.media.watched")  # decodes; it begins beside the imports and the model here
+    prepare()
     try:
         from hicmae.serve.server import running_page  # noqa: PLC0415
     except ModuleNotFoundError as error:

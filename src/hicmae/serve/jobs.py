@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
 
 from hicmae.errors import HicmaeError
-
-Result = TypeVar("Result")
 
 _PATIENCE = 10.0  # seconds for a running job to notice that it is stopped
 
@@ -22,7 +19,7 @@ class JobStopped(Exception):  # noqa: N818 (it is no mistake)
     """Nobody wants the result any more."""
 
 
-class Job(Generic[Result]):
+class Job:
     """Something to do.
 
     Args:
@@ -33,14 +30,14 @@ class Job(Generic[Result]):
     Attributes:
         owner: Who wants it.
         share: What share is done.
-        future: The result to come. It is cancelled if the job is stopped before it begins, and
+        future: What the work returns. It is cancelled if the job is stopped before it begins, and
             raises `JobStopped` if it is later.
     """
 
-    def __init__(self, owner: str, work: Callable[[Callable[[float], None]], Result]) -> None:
+    def __init__(self, owner: str, work: Callable[[Callable[[float], None]], str]) -> None:
         self.owner = owner
         self.share = 0.0
-        self.future: Future[Result] = Future()
+        self.future: Future[str] = Future()
         self._work = work
         self._stopped = threading.Event()
 
@@ -75,14 +72,14 @@ class Line:
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
-        self._jobs: list[Job[str]] = []
+        self._jobs: list[Job] = []
         self._changed = threading.Condition()
         self._closed = False
         # Nobody waits at the end of the program for a job that notices nothing.
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._thread.start()
 
-    def join(self, job: Job[str]) -> None:
+    def join(self, job: Job) -> None:
         """Puts a job at the end of the line.
 
         Raises:
@@ -95,7 +92,7 @@ class Line:
             self._changed.notify()
         job.future.add_done_callback(lambda _: self._remove(job))
 
-    def before(self, job: Job[str]) -> int:
+    def before(self, job: Job) -> int:
         """How many jobs come before one."""
         with self._changed:
             return self._jobs.index(job) if job in self._jobs else 0
@@ -127,7 +124,7 @@ class Line:
             job.run()
             self._remove(job)
 
-    def _remove(self, job: Job[str]) -> None:
+    def _remove(self, job: Job) -> None:
         with self._changed:
             if job in self._jobs:
                 self._jobs.remove(job)

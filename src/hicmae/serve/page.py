@@ -74,14 +74,14 @@ def build_page(
 
         asked = gr.State()
 
-        def begin(path: str | None, request: gr.Request) -> tuple[None, Job[str] | str]:
+        def begin(path: str | None, request: gr.Request) -> tuple[None, Job | str]:
             try:
                 taken = uploads.take(path)
                 return None, _join(line, request.session_hash or "", taken, recognizer, limits)
             except HicmaeError as error:
                 return None, message_box(str(error))
 
-        async def follow(job: Job[str] | str | None) -> AsyncIterator[dict[Any, Any]]:
+        async def follow(job: Job | str | None) -> AsyncIterator[dict[Any, Any]]:
             if not isinstance(job, Job):
                 yield {answer: job or hint_box(_HINT)}
                 return
@@ -130,7 +130,7 @@ def build_page(
 
 def _join(
     line: Line, owner: str, taken: Taken, recognizer: EmotionRecognizer, limits: UploadLimits
-) -> Job[str]:
+) -> Job:
     """A job in the line, at whose end its clip is removed, however it ends."""
 
     def work(tell: Callable[[float], None]) -> str:
@@ -149,7 +149,7 @@ def _join(
     return job
 
 
-def _outcome(job: Job[str]) -> str:
+def _outcome(job: Job) -> str:
     """What is shown of a job that is over."""
     try:
         return job.future.result(timeout=0)

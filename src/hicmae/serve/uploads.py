@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect
@@ -54,7 +55,7 @@ class Uploads:
         """
         with self._lock:
             both = {clip, self._held.get(owner, clip)}
-            self._held[owner] = max(both, key=self._came)
+            self._held[owner] = max(both, key=lambda one: _came(self._folder_of(one)))
             gone = both - {self._held[owner]}
         for older in gone:
             self._remove(older)
@@ -86,16 +87,8 @@ class Uploads:
             seconds: How long ago.
         """
         for folder in self.incoming.iterdir():
-            if time.time() - self._came(str(folder / "clip")) > seconds:
+            if time.time() - _came(folder) > seconds:
                 shutil.rmtree(folder, ignore_errors=True)
-
-    def _came(self, clip: str) -> float:
-        """When a clip came, in seconds of the clock; 0 of none that is there."""
-        folder = self._folder_of(clip)
-        try:
-            return folder.stat().st_mtime if folder else 0.0
-        except FileNotFoundError:  # taken in the meantime
-            return 0.0
 
     def _remove(self, clip: str) -> None:
         folder = self._folder_of(clip)
@@ -111,20 +104,29 @@ class Uploads:
         return self.incoming / name if inner and ".." not in (name, *inner) else None
 
 
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A clip that a job has for itself.
 
     Attributes:
-        path: Where it lies.
+        folder: Its own folder.
+        path: Where it lies in there.
     """
 
-    def __init__(self, folder: Path, path: Path) -> None:
-        self._folder = folder
-        self.path = path
+    folder: Path
+    path: Path
 
     def remove(self) -> None:
         """Removes it with its folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _came(folder: Path | None) -> float:
+    """When the clip of a folder came, in seconds of the clock; 0 where there is none."""
+    try:
+        return folder.stat().st_mtime if folder else 0.0
+    except FileNotFoundError:  # taken in the meantime
+        return 0.0
 
 
 class CurrentFolder(os.PathLike[str]):

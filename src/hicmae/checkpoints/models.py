@@ -13,6 +13,7 @@ from hicmae.checkpoints import version_0_1
 from hicmae.checkpoints.shapes import check_match
 from hicmae.errors import CheckpointError
 from hicmae.models import RecognitionModel
+from hicmae.models.layers import sinusoidal_positions
 from hicmae.weights.description import CONFIG, DESCRIPTION, ModelDescription
 from hicmae.weights.reading import (
     WEIGHTS,
@@ -48,6 +49,9 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
         # Copies, so that the file is let go.
         values = {n: weights[n].to(t.dtype, copy=True).contiguous() for n, t in own.items()}
         model.load_state_dict(values, assign=True)
+        for encoder in (model.video_encoder, model.audio_encoder):
+            if encoder is not None:  # files do not hold what is computed
+                encoder.positions = sinusoidal_positions(*encoder.positions.shape[1:])
     else:
         model = _new_model(description)
         model.load_state_dict({n: t for n, t in weights.items() if n in own}, strict=False)

@@ -38,10 +38,12 @@ def sinusoidal_positions(count: int, width: int) -> Tensor:
     Returns:
         Positions (1, N, C) in the default floating point type, computed in float64.
     """
-    # Values, also for a model that is made without any, to be given those of a file.
-    channel = torch.arange(width, dtype=torch.float64, device="cpu")
+    places = torch.empty(1, count, width)
+    if places.is_meta:  # of a model that is made without values
+        return places
+    channel = torch.arange(width, dtype=torch.float64)
     frequency = torch.exp(-math.log(10000.0) * 2 * torch.floor(channel / 2) / width)
-    angle = torch.arange(count, dtype=torch.float64, device="cpu").unsqueeze(1) * frequency
+    angle = torch.arange(count, dtype=torch.float64).unsqueeze(1) * frequency
     positions = torch.where(channel % 2 == 0, angle.sin(), angle.cos())
     return positions.unsqueeze(0).to(torch.get_default_dtype())
 

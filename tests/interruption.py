@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Literal
@@ -56,6 +57,8 @@ class SendSignal(Callback):
 def _run(arguments, folder, environment, file_size):
     os.chdir(folder)
     os.environ.update(environment)
+    # What workers of clips leave to their parent.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A service that a test in the parent process began writes relative to that one's folder.
     os.environ.pop("WANDB_SERVICE", None)
     output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

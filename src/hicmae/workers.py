@@ -77,8 +77,14 @@ def preload(*modules: str) -> None:
 
 def prepare() -> None:
     """Begins to import what is to be preloaded, beside whatever this process does next."""
-    if _FORKS:
+    if not _FORKS:
+        return
+    # Ctrl-C belongs to this process; what is imported there would end in a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
         forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Worker(Generic[Request, Answer]):
@@ -99,6 +105,7 @@ class Worker(Generic[Request, Answer]):
         self, function: Callable[[Request], Answer], *, patience: float = PATIENCE
     ) -> None:
         preload(_module_of(function))
+        prepare()
         self._patience = patience
         self._ready = False
         self.connection, line = _CONTEXT.Pipe()

@@ -56,7 +56,10 @@ _tell_alive: Callable[[], None] | None = None
 
 
 class ChildError(HicmaeError):
-    """A child process crashed, ended or fell silent at its work; the message begins "crashed"."""
+    """A child process crashed, ended or fell silent at its work.
+
+    The message says what it did, to go on from "the process".
+    """
 
 
 def sign_of_life() -> None:

@@ -442,7 +442,7 @@ class TestRecogniser:
 
     def test_drop_path_grows_with_depth_from_nothing(self):
         model = RecognitionModel(dataclasses.replace(MICRO, depth=3), 3, drop_path=0.2)
-        rates = [getattr(block.drop_path, "rate", 0.0) for block in model.video_encoder.blocks]
+        rates = [getattr(block.drop_path, "drop_prob", 0.0) for block in model.video_encoder.blocks]
         assert rates == pytest.approx([0.0, 0.1, 0.2])
 
 

@@ -12,7 +12,6 @@ from hicmae.models.layers import (
     CrossAttentionBlock,
     Mask,
     SelfAttentionBlock,
-    draw_normal,
     sinusoidal_positions,
 )
 from hicmae.models.sizes import Architecture
@@ -46,7 +45,9 @@ class Decoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.head = nn.Linear(width, patch_values)
-        draw_normal(self.mask_token, 0.02)
+        from timm.layers import trunc_normal_  # noqa: PLC0415 (seconds that recognition does not need)
+
+        trunc_normal_(self.mask_token, std=0.02)
 
     def forward(self, tokens: Tensor, skips: Sequence[Tensor], mask: Mask) -> Tensor:
         """Predicts the masked patches.

@@ -67,23 +67,17 @@ class Mlp(nn.Module):
         return self.fc2(F.gelu(self.fc1(tokens)))
 
 
-class DropPath(nn.Module):
-    """Stochastic depth: leaves a residual branch out for some clips of a training batch.
+def stochastic_depth(rate: float) -> nn.Module:
+    """What leaves a residual branch out for some clips of a training batch.
 
     Args:
         rate: Share of clips, in [0, 1); those that are kept count for them.
     """
+    if rate == 0:
+        return nn.Identity()
+    from timm.layers import DropPath  # noqa: PLC0415 (seconds that recognition does not need)
 
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, branch: Tensor) -> Tensor:
-        """Maps a branch (B, N, C) to (B, N, C)."""
-        if not self.training:
-            return branch
-        share = 1 - self.rate
-        return branch * branch.new_empty(len(branch), 1, 1).bernoulli_(share).div_(share)
+    return DropPath(rate)
 
 
 class SelfAttention(nn.Module):
@@ -150,7 +144,7 @@ class SelfAttentionBlock(nn.Module):
         self.attention = SelfAttention(width, heads)
         self.mlp_norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.mlp = Mlp(width, int(width * mlp_ratio))
-        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.drop_path = stochastic_depth(drop_path)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Maps tokens (B, N, C) to (B, N, C)."""
@@ -187,7 +181,7 @@ class CrossAttentionBlock(nn.Module):
         self.attention = SelfAttention(width, heads)
         self.mlp_norm = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.mlp = Mlp(width, int(width * mlp_ratio))
-        self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
+        self.drop_path = stochastic_depth(drop_path)
 
     def forward(self, tokens: Tensor, context: Tensor) -> Tensor:
         """Maps tokens (B, N, C), reading context (B, M, C), to (B, N, C)."""
@@ -226,12 +220,3 @@ def initialise(module: nn.Module) -> None:
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def draw_normal(parameter: Tensor, deviation: float) -> None:
-    """Draws a parameter from a normal distribution around 0, within the values 2 and -2.
-
-    By the quantiles of uniform draws, as the public implementation does.
-    """
-    with torch.no_grad():
-        parameter.uniform_(-1, 1).erfinv_().mul_(deviation * math.sqrt(2)).clamp_(-2, 2)

@@ -13,13 +13,15 @@ import wandb
 from lightning.pytorch import Callback
 
 from hicmae.cli import main
+from hicmae.workers import preload
 
 Moment = Literal["train_batch_start", "train_batch_end", "validation_batch_end"]
 
 # Seconds that a run of these may take; the longest takes a tenth of it.
 LONGEST = 200
 
-# Its processes begin with everything imported, as conftest.py has it.
+# Its processes, and those that they start in turn, begin with everything imported.
+preload("hicmae.cli", "hicmae.training.commands", "hicmae.data.datamodules", "hicmae.tasks")
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 

@@ -69,6 +69,8 @@ def _run(arguments, folder, environment, file_size):
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     sys.argv = ["hicmae"]
+    # As in a program of its own. Loaders' workers of a forkserver outlive one that is killed.
+    multiprocessing.set_start_method("fork", force=True)
     try:
         main(arguments)
     finally:

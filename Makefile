@@ -10,11 +10,12 @@ QUICK = tests/data tests/evaluation tests/faces tests/ledger tests/media tests/m
   tests/test_rooms.py tests/test_release.py --ignore tests/data/corpora/test_every_corpus.py \
   --ignore tests/evaluation/test_crossval.py --ignore tests/models/test_compile.py
 
-.PHONY: help setup demo test test-quick test-lowest check docs benchmark clean
+.PHONY: help setup demo test coverage test-quick test-lowest check docs benchmark clean
 
 help:
 	@echo "make demo       set up, then corpus, pre-training, fine-tuning and test on a synthetic corpus"
-	@echo "make test       set up, then the whole test suite with coverage"
+	@echo "make test       set up, then the whole test suite"
+	@echo "make coverage   the same, and which lines it runs"
 	@echo "make test-quick the suite without what takes long, for the work at hand"
 	@echo "make test-lowest  the same with the lowest versions that pyproject.toml allows"
 	@echo "make check      set up, then formatting, lint and types"
@@ -37,7 +38,11 @@ demo: setup
 	$(BIN)/hicmae demo --folder $(DEMO_FOLDER)
 
 test: setup
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --durations=20
+
+# Apart, since counting lines takes its time.
+coverage: setup
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term
 
 test-quick: setup
 	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal -m "not slow" $(QUICK)

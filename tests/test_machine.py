@@ -85,12 +85,12 @@ class TestQuota:
 
 
 class TestSettling:
-    def test_threads_wait_passively(self, monkeypatch):
+    def test_threads_soon_sleep(self, monkeypatch):
         usable(monkeypatch, 8)
         monkeypatch.setattr(machine, "cpu_quota", lambda: None)
         environment = {}
         machine.settle(environment)
-        assert environment == {"OMP_WAIT_POLICY": "PASSIVE"}
+        assert environment == {"GOMP_SPINCOUNT": "10000", "OMP_WAIT_POLICY": "PASSIVE"}
 
     def test_no_more_threads_than_a_container_gets_time(self, monkeypatch):
         usable(monkeypatch, 8)

@@ -30,11 +30,11 @@ WORKS = {
     "recognise": "recognition of a clip of 3 s, tiny",
 }
 
-_TRAINING = {"passively": [], "with one thread": ["--threads=1"]}
+_TRAINING = {"as commands do": [], "with one thread": ["--threads=1"]}
 WAYS: dict[str, dict[str, list[str]]] = {
     "demo": _TRAINING | {"by themselves": []},
     "finetune": _TRAINING,
-    "recognise": {"passively": []},
+    "recognise": {"as commands do": []},
 }
 
 
@@ -48,21 +48,21 @@ def main(options: argparse.Namespace, report: Report) -> None:
         clip = str(clips_for(report, Path(folder), 1)["video"].iloc[0])
         arguments = [f"--seconds={seconds}", f"--programs={count}", f"--clip={clip}"]
         for name in chosen:
-            for way, more in ({"passively": []} if options.smallest else WAYS[name]).items():
-                found = _measure(name, [*arguments, *more], passively=way != "by themselves")
+            for way, more in ({"as commands do": []} if options.smallest else WAYS[name]).items():
+                found = _measure(name, [*arguments, *more], settled=way != "by themselves")
                 ratio = found["beside"] / found["alone"]
                 rows.append((WORKS[name], way, found["alone"], found["beside"], ratio))
-                if way == "passively":
+                if way == "as commands do":
                     what = f"{WORKS[name]}: times as slow beside {count} busy programs"
                     report.target(what, ratio, WANTED, most=True)
     columns = ("work", "threads wait", "s alone", "s beside them", "times as slow")
     report.table(f"Alone and beside {count} busy programs", columns, rows)
 
 
-def _measure(name: str, arguments: list[str], *, passively: bool) -> dict[str, Any]:
+def _measure(name: str, arguments: list[str], *, settled: bool) -> dict[str, Any]:
     ours = ("OMP_", "GOMP_", "KMP_")
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    if passively:
+    if settled:
         settle(surroundings)
     command = [sys.executable, str(Path(__file__).with_name("busy_work.py")), name, *arguments]
     done = subprocess.run(  # noqa: S603 (a script of ours)

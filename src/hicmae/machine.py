@@ -11,6 +11,11 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
 PROCESSOR_FACTS = Path("/proc/cpuinfo")
 
+# Rounds for which a thread of GNU's OpenMP looks for work before it sleeps, some ten microseconds.
+# Small models work in shorter steps, so that sleeping at once took them twice as long.
+SPIN_COUNT = 10_000
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
 
 def processors() -> int:
     """How many processors this process may use, at least 1.
@@ -23,12 +28,12 @@ def processors() -> int:
 
 
 def settle(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Lets threads of torch wait without computing, and have no more of them than processors.
+    """Lets threads of torch soon sleep where they wait, and have no more of them than processors.
 
-    By itself a thread that waits for another one spins. Where two programs share the processors,
-    one spins while the other, for which it waits, is kept from computing: a step then takes ten
-    times as long and not twice. Where a container has a share of the processors' time, there would
-    be a thread for every processor of the machine.
+    By itself a thread that waits for another one spins for long. Where two programs share the
+    processors, one spins while the other, for which it waits, is kept from computing: a step then
+    takes ten times as long and not twice. Where a container has a share of the processors' time,
+    there would be a thread for every processor of the machine.
 
     OpenMP reads this when torch is imported; call it before. Processes that are started later
     inherit it. What is in the environment already stays.
@@ -38,8 +43,9 @@ def settle(environment: MutableMapping[str, str] = os.environ) -> None:
     """
     if processors() < _usable():
         environment.setdefault("OMP_NUM_THREADS", str(processors()))
-    if "GOMP_SPINCOUNT" not in environment and "KMP_BLOCKTIME" not in environment:
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not any(name in environment for name in _WAITING):
+        environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"  # for other makes, as on macOS
 
 
 def cpu_quota(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> float | None:

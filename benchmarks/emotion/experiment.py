@@ -1,0 +1,155 @@
+"""Does pre-training pay on acted emotion of unseen actors, and with how few labels?
+
+    python benchmarks/emotion/prepare.py --clips ../shared/clips --folder runs/emotion
+    python benchmarks/emotion/experiment.py --folder runs/emotion --seeds 0 1 2
+    python benchmarks/emotion/report.py --folder runs/emotion --figures docs/figures
+
+Pre-trains configs/small/pretrain.yaml on clips without labels, then fine-tunes
+configs/small/finetune.yaml from the pre-trained weights and from scratch, leaving two actors out in
+turn, with all labels and with few, on both modalities and on each alone; then looks at the frozen
+features after more and more clips. The last epoch is tested, and no test clip decides anything.
+What is done is not done again, so a stopped experiment goes on; `--only pretraining` and the like
+run a part. `--smallest` makes one step of each, to see that all works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+# Labelled clips of a class in training; a fold has 24.
+LABELS = {"all": 1.0, "4": 4 / 24, "2": 2 / 24}
+# Passes over the training clips, so that few labels still make some hundred steps.
+EPOCHS = {"all": 30, "4": 120, "2": 160}
+STARTS = ("scratch", "pre-trained")
+MODALITIES = {"audio_visual": [], "audio": ["--config=ablations/audio-only.yaml"]}
+MODALITIES["video"] = ["--config=ablations/video-only.yaml"]
+PROBES = {"linear": ["--config=probe/linear.yaml"], "nearest": ["--config=probe/nearest.yaml"]}
+PRETRAINING_EPOCHS = 40
+# Checkpoints that the frozen features are looked at, by epoch; 0 is before pre-training.
+SNAPSHOTS = (5, 10, 20, 40)
+PARTS = ("pretraining", "finetuning", "modalities", "probes")
+SMALLEST = [
+    "--trainer.max_epochs=1",
+    "--trainer.max_steps=1",
+    "--trainer.check_val_every_n_epoch=1",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What all runs share.
+
+    Attributes:
+        folder: Where the tables of `prepare.py` lie and the runs go.
+        smallest: Whether runs take one step alone.
+    """
+
+    folder: Path
+    smallest: bool = False
+
+    def hicmae(self, *options: str) -> None:
+        """Runs a command."""
+        print("hicmae", *options, flush=True)
+        command = [sys.executable, "-m", "hicmae.cli", *options]
+        subprocess.run(command, check=True)  # noqa: S603
+
+    @property
+    def pretraining(self) -> Path:
+        """Folder of the pre-training runs."""
+        return self.folder / "pretraining"
+
+    def shared(self, table: str, seed: int) -> list[str]:
+        """Options of every run: its clips, one cache for all, every seed."""
+        return [
+            f"--data.manifest={self.folder / table}",
+            f"--data.cache_dir={self.folder / 'cache'}",
+            *(f"--{name}={seed}" for name in ("seed_everything", "model.seed", "data.seed")),
+            *(SMALLEST if self.smallest else ()),
+        ]
+
+    def pretrain(self) -> None:
+        """Pre-trains, or goes on with it."""
+        done = self.pretraining / "done"
+        if done.exists():
+            return
+        started = any(self.pretraining.glob("version_*/checkpoints/last.ckpt"))
+        self.hicmae(
+            "fit",
+            "--config=small/pretrain.yaml",
+            *self.shared("unlabelled.csv", 0),
+            *([] if self.smallest else [f"--trainer.max_epochs={PRETRAINING_EPOCHS}"]),
+            f"--trainer.default_root_dir={self.pretraining}",
+            *(["--ckpt_path=last"] if started else []),
+        )
+        done.touch()
+
+    def checkpoint(self, epoch: int | None = None) -> Path:
+        """The pre-trained weights at the end, or after an epoch."""
+        name = "last" if epoch is None else f"epoch-{epoch - 1}"
+        found = self.pretraining.glob(f"version_*/checkpoints/{name}.ckpt")
+        return max(found, key=lambda path: path.stat().st_mtime)
+
+    def crossval(self, name: str, seed: int, *options: str, labels: str = "all") -> None:
+        """Runs the folds that are not done, into a folder of that name."""
+        self.hicmae(
+            "crossval",
+            "--config=small/finetune.yaml",
+            *options,
+            *self.shared("labelled.csv", seed),
+            *([] if labels == "all" else [f"--data.train_fraction={LABELS[labels]:.4f}"]),
+            "--trainer.enable_progress_bar=false",
+            f"--output={self.folder / f'{name}-seed{seed}'}",
+        )
+
+    def finetune(self, start: str, labels: str, modality: str, seed: int) -> None:
+        """Fine-tunes in all folds."""
+        self.crossval(
+            f"{start}-{labels}-{modality}",
+            seed,
+            *MODALITIES[modality],
+            *([] if self.smallest else [f"--trainer.max_epochs={EPOCHS[labels]}"]),
+            *([] if start == "scratch" else [f"--model.pretrained={self.checkpoint()}"]),
+            labels=labels,
+        )
+
+    def probe(self, kind: str, epoch: int, seed: int) -> None:
+        """Looks at frozen features after an epoch; 0 is before any."""
+        before = f"--model.pretrained={self.checkpoint(epoch)}"
+        start = [before] if epoch else []
+        self.crossval(f"{kind}-epoch{epoch}", seed, *PROBES[kind], *start)
+
+
+def main() -> None:
+    """Runs what the options ask for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS))
+    parser.add_argument("--labels", nargs="+", choices=list(LABELS), default=list(LABELS))
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each run")
+    parser.add_argument("--smallest", action="store_true", help="one step of each, as a check")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    experiment = Experiment(options.folder, options.smallest)
+    if "pretraining" in options.only:
+        experiment.pretrain()
+    for seed in options.seeds:
+        for labels in options.labels if "finetuning" in options.only else ():
+            for start in options.starts:
+                experiment.finetune(start, labels, "audio_visual", seed)
+        for modality in ("audio", "video") if "modalities" in options.only else ():
+            for start in options.starts:
+                experiment.finetune(start, "all", modality, seed)
+    for kind in PROBES if "probes" in options.only else ():
+        for epoch in (0, *SNAPSHOTS):
+            experiment.probe(kind, epoch, seed=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Tables and figures of `experiment.py`, over the seeds that are done.
+
+    python benchmarks/emotion/report.py --folder runs/emotion [--figures docs/figures]
+
+Clips and emotions are balanced, so that UAR and WAR are one number, pooled over the folds.
+Intervals of 95 % are bootstrapped over clips and, wider, over actors; a clip counts by its mean over
+the seeds. Differences are of the same clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from experiment import LABELS, MODALITIES, PROBES, SNAPSHOTS, STARTS
+from matplotlib.figure import Figure
+
+DRAWS = 10_000
+CHANCE = 100 / 6
+COLOURS = {"scratch": "#000000", "pre-trained": "#0072B2"}
+Numbers = npt.NDArray[np.float64]
+
+
+def correct(folder: Path, name: str) -> pd.DataFrame | None:
+    """Whether each clip was recognised, 0 or 1, with a column for every seed that is done."""
+    seeds = {}
+    for path in sorted(folder.glob(f"{name}-seed*/predictions.csv")):
+        table = pd.read_csv(path, dtype=str).set_index("id")
+        seeds[path.parent.name.rpartition("seed")[2]] = table["target"] == table["prediction"]
+    return pd.DataFrame(seeds).astype(float) if seeds else None
+
+
+def interval(values: pd.Series[float], groups: pd.Series[str] | None = None) -> tuple[float, float]:
+    """Bootstrapped 95 % of a mean in percent, over clips or over groups of clips."""
+    units = values if groups is None else values.groupby(groups).mean()
+    rng = np.random.default_rng(0)
+    draws = rng.choice(units.to_numpy(), (DRAWS, len(units))).mean(axis=1)
+    low, high = np.percentile(100 * draws, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def line(name: str, table: pd.DataFrame | None) -> str:
+    """A row of Markdown: the mean over the seeds, their spread, and the interval over clips."""
+    if table is None:
+        return f"| {name} | not run | | |"
+    scores = 100 * table.mean()
+    spread = f" ± {scores.std():.1f}" if len(scores) > 1 else ""
+    low, high = interval(table.mean(axis=1))
+    return f"| {name} | {scores.mean():.1f}{spread} | {len(scores)} | {low:.1f} to {high:.1f} |"
+
+
+def difference(
+    name: str, better: pd.DataFrame | None, worse: pd.DataFrame | None, actor: pd.Series[str]
+) -> str:
+    """A row of Markdown: how far two runs lie apart on the same clips."""
+    if better is None or worse is None:
+        return f"| {name} | not run | | |"
+    gain = better.mean(axis=1) - worse.mean(axis=1)
+    ends = [interval(gain), interval(gain, actor.reindex(gain.index))]
+    cells = " | ".join(f"{low:+.1f} to {high:+.1f}" for low, high in ends)
+    return f"| {name} | {100 * gain.mean():+.1f} | {cells} |"
+
+
+def labels_figure(folder: Path) -> Figure:
+    """Accuracy against labels, pre-trained and from scratch."""
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for start in STARTS:
+        points = {
+            share * 24 * 6: correct(folder, f"{start}-{labels}-audio_visual")
+            for labels, share in LABELS.items()
+        }
+        known = {clips: table for clips, table in sorted(points.items()) if table is not None}
+        if not known:
+            continue
+        middle = np.array([100 * table.mean(axis=1).mean() for table in known.values()])
+        ends = np.array([interval(table.mean(axis=1)) for table in known.values()])
+        axes.errorbar(
+            list(known),
+            middle,
+            np.abs(ends.T - middle),
+            color=COLOURS[start],
+            marker="o",
+            capsize=3,
+            label=start,
+        )
+    axes.axhline(CHANCE, color="#999999", linestyle=":", label="chance")
+    axes.set_xscale("log")
+    axes.set_xticks([12, 24, 144], ["12", "24", "144"])
+    axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    axes.set(xlabel="labelled clips in training", ylabel="recognised of unseen actors, %")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def main() -> None:
+    """Prints the tables and draws the figure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
+    parser.add_argument("--figures", type=Path, help="where to draw; nothing is drawn without")
+    options = parser.parse_args()
+    folder = options.folder
+    clips = pd.read_csv(folder / "labelled.csv", dtype=str)
+    actor = pd.Series(clips["subject"].to_numpy(), index=[Path(v).stem for v in clips["video"]])
+    print("| fine-tuned | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
+    runs = {
+        (start, labels, modality): correct(folder, f"{start}-{labels}-{modality}")
+        for labels in LABELS
+        for modality in MODALITIES
+        for start in STARTS
+        if labels == "all" or modality == "audio_visual"
+    }
+    for (start, labels, modality), table in runs.items():
+        print(line(f"{start}, {labels} a class, {modality.replace('_', '-')}", table))
+    print(
+        "\n| difference | points | 95 % over clips | 95 % over actors |\n| --- | --- | --- | --- |"
+    )
+    for labels in LABELS:
+        pair = [runs[start, labels, "audio_visual"] for start in ("pre-trained", "scratch")]
+        print(difference(f"pre-trained − scratch, {labels} a class", *pair, actor))
+    both = runs["pre-trained", "all", "audio_visual"]
+    for alone in ("audio", "video"):
+        print(difference(f"both − {alone} alone", both, runs["pre-trained", "all", alone], actor))
+    print("\n| frozen features | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
+    for kind in PROBES:
+        for epoch in (0, *SNAPSHOTS):
+            print(line(f"{kind}, after epoch {epoch}", correct(folder, f"{kind}-epoch{epoch}")))
+    if options.figures:
+        labels_figure(folder).savefig(options.figures / "emotion-labels.png", dpi=160)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,15 +20,14 @@ from hicmae.cli import main as hicmae
 
 EMOTIONS = {"01": "neutral", "02": "sad", "03": "happy", "04": "surprised", "05": "fearful"}
 EMOTIONS["06"] = "angry"
-# The face is looked for in every n-th frame; presenters and the speaker of GRID hold still.
-FOLDERS = {"java_sed": 2, "presenters": 8, "grid_s1": 12}
+FOLDERS = ("java_sed", "presenters", "grid_s1")
 ACTORS_A_FOLD = 2
 
 
 def crops(clips: Path, folder: Path, name: str) -> pd.DataFrame:
     """Makes the face crops of a folder of clips; a row for each."""
     output = folder / name
-    options = ["--size=128", f"--detect_every={FOLDERS[name]}", f"--trim={name == 'java_sed'}"]
+    options = ["--size=128", f"--trim={name == 'java_sed'}"]
     hicmae(["data", "faces", str(clips / name), f"--output={output}", *options])
     table = pd.read_csv(output / "manifest.csv", dtype=str)[["video"]]
     table["video"] = [str(Path(name, path)) for path in table["video"]]

@@ -30,6 +30,7 @@ def correct(folder: Path, name: str) -> pd.DataFrame | None:
     seeds = {}
     for path in sorted(folder.glob(f"{name}-seed*/predictions.csv")):
         table = pd.read_csv(path, dtype=str).set_index("id")
+        table.index = [Path(name).name for name in table.index]
         seeds[path.parent.name.rpartition("seed")[2]] = table["target"] == table["prediction"]
     return pd.DataFrame(seeds).astype(float) if seeds else None
 

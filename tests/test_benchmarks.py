@@ -56,6 +56,24 @@ def test_learning(corpus, tmp_path):
 
 
 @pytest.mark.slow
+def test_emotion(corpus, tmp_path):
+    script = BENCHMARKS / "emotion"
+    table = pd.read_csv(corpus / "manifest.csv")[["video", "emotion"]]
+    table["video"] = [str(corpus / name) for name in table["video"]]
+    table.drop(columns="emotion").to_csv(tmp_path / "unlabelled.csv", index=False)
+    table["subject"] = [f"actor {index % 4}" for index in range(len(table))]
+    table["fold"] = [1 + index % 2 for index in range(len(table))]
+    table.to_csv(tmp_path / "labelled.csv", index=False)
+    command = [sys.executable, script / "experiment.py", "--folder", tmp_path, "--smallest"]
+    subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
+    report = [sys.executable, script / "report.py", "--folder", tmp_path, "--figures", tmp_path]
+    done = subprocess.run(report, capture_output=True, text=True, check=True, timeout=60)
+    assert re.search(r"\| pre-trained, 2 a class, audio-visual \| [\d.]+ \| 1 \|", done.stdout)
+    assert "| scratch, 2 a class, audio-visual | not run |" in done.stdout
+    assert (tmp_path / "emotion-labels.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
 def test_recognize_clips(clip_factory, tmp_path):
     clip = clip_factory("benchmarked.mp4", seconds=0.8)
     shape = tiny_architecture()

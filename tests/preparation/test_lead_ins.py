@@ -175,5 +175,6 @@ def test_a_check_says_that_they_go_with_the_label(tmp_path, capsys, monkeypatch)
     assert "12 clips begin with black frames (up to 5): c0, c2, c4 and 9 more." in said
     assert "They go with emotion" in said
     assert "happy 12 of 12, sad 0 of 12" in said
+    assert "All is well" not in said
     clips = pd.read_csv(tmp_path / "check" / "clips.csv")
     assert clips["black_start"].tolist() == [5, 0] * 12

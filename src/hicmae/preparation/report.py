@@ -72,10 +72,11 @@ def compose_report(
     _print_labels(console, data)
     _print_subjects(console, data)
     _print_rates(console, clips)
-    _print_lead_ins(console, data, clips)
+    leaking = _print_lead_ins(console, data, clips)
     _print_problems(console, problems)
     good = not len(problems) and not lacking and not left_out and not overlapping
-    console.print("\nAll is well." if good else "\nSee the lines above and problems.csv.")
+    well = "See what goes with the label above." if leaking else "All is well."
+    console.print(f"\n{well}" if good else "\nSee the lines above and problems.csv.")
     text = "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
     return Report(text, good)
 
@@ -202,10 +203,11 @@ _LEAD_INS = {
 }
 
 
-def _print_lead_ins(console: Console, data: AudioVisualDataModule, clips: pd.DataFrame) -> None:
+def _print_lead_ins(console: Console, data: AudioVisualDataModule, clips: pd.DataFrame) -> bool:
+    """Tells of lead-ins; whether some go with the label."""
     if "black_start" not in clips:
-        return
-    told = False
+        return False
+    told = leaking = False
     for kind, words in _LEAD_INS.items():
         marked = clips[kind].fillna(0) > 0
         if not marked.any():
@@ -216,26 +218,29 @@ def _print_lead_ins(console: Console, data: AudioVisualDataModule, clips: pd.Dat
         console.print(f"{marked.sum()} clips {words} (up to {most}): {names}.")
         if data.label_column:
             labels = data.table[data.label_column].reset_index(drop=True)
-            _print_association(console, data.label_column, marked.reset_index(drop=True), labels)
+            marked = marked.reset_index(drop=True)
+            leaking |= _print_association(console, data.label_column, marked, labels)
     if told:
         console.print(
             "The columns black_start to frozen_end of clips.csv list them; `hicmae data faces "
             "--trim true` leaves such frames out."
         )
+    return leaking
 
 
 def _print_association(
     console: Console, label: str, marked: pd.Series[bool], labels: pd.Series[str]
-) -> None:
+) -> bool:
     chance = association(marked, labels)
     if chance >= _UNLIKELY:
-        return
+        return False
     counts = marked.groupby(labels).agg(["sum", "size"])
     shares = [f"{name} {row['sum']} of {row['size']}" for name, row in counts.iterrows()]
     console.print(
         f"  They go with {label} (p = {chance:.1g}): {_some(shares)}. A model can learn it from "
         "them without looking at a face."
     )
+    return True
 
 
 def _print_problems(console: Console, problems: pd.DataFrame) -> None:

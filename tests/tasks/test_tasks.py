@@ -8,11 +8,11 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from timm.layers import DropPath
 from tiny import ARCHITECTURE
 from torch.utils.data import DataLoader
 
 from hicmae.errors import CheckpointError, ConfigError
-from hicmae.models.layers import DropPath
 from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
 
 CLASSES = ["anger", "calm", "joy"]

@@ -9,7 +9,7 @@ configs/small/finetune.yaml from the pre-trained weights and from scratch, leavi
 turn, with all labels and with few, on both modalities and on each alone; then looks at the frozen
 features after more and more clips. The last epoch is tested, and no test clip decides anything.
 What is done is not done again, so a stopped experiment goes on; `--only pretraining` and the like
-run a part. `--smallest` makes one step of pre-training and of one fold, to see that all works.
+run a part. `--smallest` makes one step of pre-training and of each fold, to see that all works.
 """
 
 from __future__ import annotations
@@ -108,7 +108,6 @@ class Experiment:
             *self.shared("labelled.csv", seed),
             *([] if labels == "all" else [f"--data.train_fraction={LABELS[labels]:.4f}"]),
             "--trainer.enable_progress_bar=false",
-            *(["--folds=1"] if self.smallest else []),
             f"--output={self.folder / f'{name}-seed{seed}'}",
         )
 

@@ -27,9 +27,12 @@ Numbers = npt.NDArray[np.float64]
 
 def correct(folder: Path, name: str) -> pd.DataFrame | None:
     """Whether each clip was recognised, 0 or 1, with a column for every seed that is done."""
+    wanted = len(pd.read_csv(folder / "labelled.csv"))
     seeds = {}
     for path in sorted(folder.glob(f"{name}-seed*/predictions.csv")):
         table = pd.read_csv(path, dtype=str).set_index("id")
+        if len(table) < wanted:
+            continue
         table.index = [Path(name).name for name in table.index]
         seeds[path.parent.name.rpartition("seed")[2]] = table["target"] == table["prediction"]
     return pd.DataFrame(seeds).astype(float) if seeds else None

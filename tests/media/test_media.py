@@ -234,6 +234,15 @@ def test_a_cut_stream_without_a_header_count_never_shows_a_half_frame(
                 reader.read([last])
 
 
+def test_an_end_that_lacks_more_than_ten_minutes_is_told_at_once(
+    clip_factory: ClipFactory, tmp_path: Path
+) -> None:
+    options = {"seconds": 1500, "fps": 1, "size": (16, 16), "sound": False}
+    clip = clip_factory("slow.mp4", options={"movflags": "faststart"}, **options)
+    with pytest.raises(DataError, match=r"cut off or damaged: its pictures end at .* of 1500"):
+        VideoReader(cut_off(clip, tmp_path / "slow.mp4", 0.4))
+
+
 def test_a_frame_damaged_in_the_middle_is_told(clip_factory: ClipFactory, tmp_path: Path) -> None:
     content = bytearray(
         clip_factory("index-first.mp4", options={"movflags": "faststart"}).read_bytes()

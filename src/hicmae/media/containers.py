@@ -26,7 +26,7 @@ run-up, and containers lay their streams out in blocks."""
 READING_ERRORS = (av.FFmpegError, IndexError)
 """What PyAV raises while it reads packets: it knows no stream that appears amid a file."""
 
-_LONGEST_PAUSE = 600.0  # seconds without pictures or sound that are not taken for damage
+LONGEST_PAUSE = 600.0  # seconds without pictures or sound that are not taken for damage
 
 
 def check_pause(path: Path, what: str, seconds: float) -> None:
@@ -40,7 +40,7 @@ def check_pause(path: Path, what: str, seconds: float) -> None:
     Raises:
         DataError: It is longer than ten minutes.
     """
-    if seconds > _LONGEST_PAUSE:
+    if seconds > LONGEST_PAUSE:
         raise DataError(
             f"{path} has no {what} for {seconds:.0f} s by its time stamps, which are damaged or "
             "leave out too much: code it anew or take it out."

@@ -13,6 +13,7 @@ from av.stream import Stream
 from hicmae.errors import DataError
 from hicmae.media.audio import audio_frames, gapless, one_channel, waveform_from
 from hicmae.media.containers import (
+    LONGEST_PAUSE,
     READING_ERRORS,
     TOLERANCE,
     audio_stream,
@@ -225,6 +226,11 @@ class VideoFile:
         count = round((min(promised, end or promised) - start) * fps) if promised else 0
         if count <= timeline.stored_count:
             return timeline
+        if promised - last > LONGEST_PAUSE:  # perhaps by billions of frames, as no clip has
+            raise DataError(
+                f"{self.path} is cut off or damaged: its pictures end at {last:.2f} of "
+                f"{promised:.2f} s; replace it or take it out."
+            )
         times = self._frames.times - start
         after = times[-1] if len(times) else -1 / fps
         lost = np.arange(1, count - len(times) + 1) / fps

@@ -4,6 +4,8 @@ The command line prints such an error without a traceback; everything else that 
 defect of the program and keeps its traceback.
 """
 
+from collections.abc import Mapping
+
 
 class HicmaeError(Exception):
     """Something the user can mend; the message names what is wrong and the way out."""
@@ -19,3 +21,19 @@ class ConfigError(HicmaeError):
 
 class CheckpointError(HicmaeError):
     """A checkpoint that cannot be read or fits no part of the model."""
+
+
+def check_ranges(options: object, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuses options out of their ranges; those that are None are left alone.
+
+    Args:
+        options: What has them as attributes.
+        limits: The least and the most of each, by its name.
+
+    Raises:
+        ConfigError: One is below its least or above its most.
+    """
+    for name, (least, most) in limits.items():
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"{name} is {value}; give a number from {least:g} to {most:g}.")

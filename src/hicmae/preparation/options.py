@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hicmae.errors import ConfigError
+from hicmae.errors import ConfigError, check_ranges
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,6 @@ class PackOptions:
             "seed": (0, 2**63),
             "folder_fps": (0.01, 1000),
         }
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise ConfigError(f"{name} is {value}; give a number from {least:g} to {most:g}.")
+        check_ranges(self, limits)
         if self.size % 2:
             raise ConfigError(f"size is {self.size}, but H.264 needs an even number of pixels.")

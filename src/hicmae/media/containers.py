@@ -47,6 +47,20 @@ def check_pause(path: Path, what: str, seconds: float) -> None:
         )
 
 
+def cut_off(path: Path, last: float, promised: float) -> DataError:
+    """What to say of a clip whose pictures end before its header says so.
+
+    Args:
+        path: The clip, to be named.
+        last: When they end, in seconds.
+        promised: When they should, in seconds.
+    """
+    return DataError(
+        f"{path} is cut off or damaged: its pictures end at {last:.2f} of {promised:.2f} s; "
+        "replace it or take it out."
+    )
+
+
 def check_segment(path: Path, start: float | None, end: float | None) -> None:
     """Refuses a segment that cannot be.
 

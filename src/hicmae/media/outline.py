@@ -12,6 +12,7 @@ from hicmae.errors import DataError
 from hicmae.media.containers import (
     READING_ERRORS,
     audio_stream,
+    cut_off,
     open_container,
     time_origin,
     video_stream,
@@ -107,10 +108,7 @@ def _passage(
     promised = promised_end(container, film, fps, last, damaged=damaged)
     # Damage elsewhere is told by whoever decodes what is broken.
     if last + 1.5 / fps < promised:
-        raise DataError(
-            f"{path} is cut off or damaged: its pictures end at {last:.2f} of {promised:.2f} s; "
-            "replace it or take it out."
-        )
+        raise cut_off(path, last, promised)
     return frames, PixelShape.of_stream(film), sound_end
 
 

@@ -17,6 +17,7 @@ from hicmae.media.containers import (
     READING_ERRORS,
     TOLERANCE,
     audio_stream,
+    cut_off,
     open_container,
     time_origin,
     video_stream,
@@ -227,10 +228,7 @@ class VideoFile:
         if count <= timeline.stored_count:
             return timeline
         if promised - last > LONGEST_PAUSE:  # perhaps by billions of frames, as no clip has
-            raise DataError(
-                f"{self.path} is cut off or damaged: its pictures end at {last:.2f} of "
-                f"{promised:.2f} s; replace it or take it out."
-            )
+            raise cut_off(self.path, last, promised)
         times = self._frames.times - start
         after = times[-1] if len(times) else -1 / fps
         lost = np.arange(1, count - len(times) + 1) / fps

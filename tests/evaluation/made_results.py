@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from hicmae.evaluation.results import fold_folder, save_fold, save_setup
+from hicmae.evaluation.results import fold_folder, fold_row, open_log, save_setup
 from hicmae.evaluation.setup import HELD_OUT, RunSetup
 
 EMOTIONS = ["anger", "calm", "joy"]
@@ -53,12 +53,14 @@ def values(seed, clips=20, targets=("arousal", "valence")):
 
 def make_folder(folder, described, tables, *, lost=0):
     """Writes what a cross-validation leaves; `tables` are the predictions by fold."""
-    save_setup(folder, described, {}, "digest")
-    for fold, table in tables.items():
-        run = fold_folder(folder, fold) / "version_0"
-        run.mkdir(parents=True)
-        name = "test_group_predictions.csv" if "group" in table else "test_predictions.csv"
-        table.to_csv(run / name, index=False)
-        clips = int(table["clips"].sum()) if "clips" in table else len(table)
-        save_fold(folder, fold, run, test_clips=clips + lost, splits=f"fold {fold} is for testing")
+    save_setup(folder, described)
+    with open_log(folder, {}).appending() as append:
+        for fold, table in tables.items():
+            run = fold_folder(folder, fold) / "version_0"
+            run.mkdir(parents=True)
+            name = "test_group_predictions.csv" if "group" in table else "test_predictions.csv"
+            table.to_csv(run / name, index=False)
+            clips = int(table["clips"].sum()) if "clips" in table else len(table)
+            splits = f"fold {fold} is for testing"
+            append(fold_row(fold, run, test_clips=clips + lost, splits=splits))
     return folder

@@ -17,6 +17,7 @@ from tiny import ARCHITECTURE
 from hicmae.cli import main
 from hicmae.evaluation.fold_runs import locked
 from hicmae.evaluation.setup import HELD_OUT, ON_TEST_FOLD
+from hicmae.ledger import read_rows
 
 CLASSES = ["anger", "calm", "joy"]
 EPOCHS = 2
@@ -181,8 +182,8 @@ class TestAllFolds:
         before = sorted(finished.glob("fold-*/version_*"))
         crossval(config, finished)
         lines = capsys.readouterr().out.splitlines()
-        line = next(line for line in lines if line.startswith("Fold 2 was done before: UAR % "))
-        assert line.endswith(f"({HELD_OUT})")
+        assert "crossval: 0 of 2 folds to do, 2 done before." in lines
+        assert f"Checkpoint: {HELD_OUT}." in lines
         assert sorted(finished.glob("fold-*/version_*")) == before
 
     def test_going_on_with_other_workers_is_no_change(self, config, finished, capsys):
@@ -201,7 +202,7 @@ class TestAllFolds:
         try:
             table["fold"] = 3 - table["fold"]
             table.to_csv(folded, index=False)
-            refuse(["--config", config, "--output", finished], "other clips, labels or folds")
+            refuse(["--config", config, "--output", finished], "clips, labels or folds")
         finally:
             folded.write_text(before)
 
@@ -221,12 +222,11 @@ def test_killed_in_a_fold_it_goes_on(config, finished, request_file, tmp_path, c
         start_new_session=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert (output / "fold-1" / "fold.json").is_file()
-    assert not (output / "fold-2" / "fold.json").exists()
+    assert list(read_rows(output, "crossval")) == ["1"]
     assert "**These are fold 1 of 2.**" in (output / "results.md").read_text()
 
     crossval(config, output)
-    assert "Fold 1 was done before" in capsys.readouterr().out
+    assert "crossval: 1 of 2 folds to do, 1 done before." in capsys.readouterr().out
     assert len(list((output / "fold-1").glob("version_*"))) == 1
     # The fold went on: the second run trained the second epoch alone.
     metrics = pd.read_csv(output / "fold-2" / "version_1" / "metrics.csv")
@@ -322,6 +322,10 @@ class TestMistakes:
         table.to_csv(tmp_path / "both.csv", index=False)
         manifest = f"--data.manifest={tmp_path / 'both.csv'}"
         refuse(["--config", config, manifest], "columns split and fold")
+
+    def test_a_folder_of_0_2(self, config, tmp_path, refuse):
+        (tmp_path / "crossval.json").write_text('{"setup": {}, "settings": {}, "clips": "0f"}')
+        refuse(["--config", config, "--output", tmp_path], "an older version", "another --output")
 
     def test_a_folder_in_use(self, config, tmp_path, refuse):
         with locked(tmp_path / "cv"):

@@ -1,5 +1,7 @@
 """Scores and tables of written predictions, against sums made by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,18 @@ def agreement_by_hand(true, value):
 def folder(tmp_path):
     tables = {fold: answers(fold, clips=10 * fold) for fold in (1, 2, 3)}
     return make_folder(tmp_path / "cv", setup(), tables)
+
+
+def test_folds_that_0_2_noted_are_read(folder):
+    now = read_results(folder)
+    log = folder / "crossval.jsonl"
+    for row in map(json.loads, log.read_text().splitlines()):
+        kept = {name: row[name] for name in ("run", "test_clips", "splits")}
+        (folder / f"fold-{row['id']}" / "fold.json").write_text(json.dumps(kept))
+    log.unlink()
+    before = read_results(folder)
+    assert before.pooled.equals(now.pooled)
+    assert [fold.splits for fold in before.folds] == [fold.splits for fold in now.folds]
 
 
 def test_scores_are_those_of_the_written_answers(folder, tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,9 @@ from hicmae.configs import config_folder, resolve_arguments
 from hicmae.consoles import plain_console
 from hicmae.data.datamodules import AudioVisualDataModule
 from hicmae.errors import ConfigError, DataError
-from hicmae.evaluation.fold_runs import fold_command, locked, run_fold
+from hicmae.evaluation.fold_runs import Fold, fold_command, locked, run_fold
 from hicmae.evaluation.published import published_corpus
-from hicmae.evaluation.results import (
-    FoldResult,
-    Results,
-    read_fold,
-    read_results,
-    read_setup,
-    save_fold,
-    save_setup,
-)
-from hicmae.evaluation.scores import metric_label, scores_of
+from hicmae.evaluation.results import fold_row, open_log, read_results, save_setup
 from hicmae.evaluation.setup import (
     Config,
     RunSetup,
@@ -36,8 +28,8 @@ from hicmae.evaluation.setup import (
     selection_of,
     start_label,
 )
-from hicmae.evaluation.tables import cell, score_lines, write_tables
-from hicmae.ledger import refuse_other_settings
+from hicmae.evaluation.tables import score_lines, write_tables
+from hicmae.ledger import DONE, Plan, Row, go_on
 from hicmae.tasks import RecognitionTask
 from hicmae.tasks.recognition import NO_LABELS
 from hicmae.training.commands import parse_fit
@@ -83,16 +75,26 @@ def cross_validate(
     command = [*rest, *(f"{name}={value}" for name, value in own.items() if value is not None)]
     setup = _setup(config, data, name, command)
     chosen = _chosen_folds(folds, setup.fold_count, data)
-    _check_folder(folder, config, data)
+    log = open_log(folder, _settings(config, data))
     if dry_run:
-        _show_plan(rest, folder, chosen)
+        done = log.rows()
+        for fold in chosen:
+            to_do = shlex.join(["hicmae", *fold_command(rest, folder, fold)])
+            print(f"fold {fold} is done" if fold.id in done else to_do)
         return
     with locked(folder) as lock:
-        save_setup(folder, setup, _compared(config), _digest(data))
-        _run_folds(chosen, rest, folder, setup=setup, data=data, lock=lock)
-    results = read_results(folder)
-    write_tables(results, folder)
-    _show(results, folder)
+        save_setup(folder, setup)
+        work = partial(_run_folds, rest=rest, folder=folder, data=data, lock=lock)
+        go_on(
+            work,
+            chosen,
+            log,
+            Plan(),
+            is_done=lambda row: bool(row["status"] == DONE),
+            console=plain_console(),
+            things="folds",
+        )
+    _write_tables(folder)
 
 
 def _check_options(rest: Sequence[str]) -> Path:
@@ -190,7 +192,7 @@ def _first_fold(data: AudioVisualDataModule) -> int:
     return int(folds.min()) if len(folds) else 1
 
 
-def _chosen_folds(text: str | None, count: int, data: AudioVisualDataModule) -> list[int]:
+def _chosen_folds(text: str | None, count: int, data: AudioVisualDataModule) -> list[Fold]:
     """The folds to run, each of which has rows to train on and to test."""
     try:
         chosen = sorted({int(part) for part in text.split(",")}) if text else range(1, count + 1)
@@ -206,17 +208,17 @@ def _chosen_folds(text: str | None, count: int, data: AudioVisualDataModule) -> 
                 f"{data.source} has nothing to train on or to test in fold {fold} "
                 f"({splits.policy}); give its rows a fold or a split."
             )
-    return list(chosen)
+    return [Fold(fold) for fold in chosen]
 
 
-def _compared(config: Config) -> Config:
-    """The settings that results depend on."""
+def _settings(config: Config, data: AudioVisualDataModule) -> Config:
+    """What results depend on."""
     kept = {name: value for name, value in config.items() if name != "ckpt_path"}
     kept["data"] = kept["data"] | {
         "init_args": _without(kept["data"].get("init_args") or {}, _WITHOUT_EFFECT["data"])
     }
     kept["trainer"] = _without(kept["trainer"], _WITHOUT_EFFECT["trainer"])
-    return kept
+    return _flat(kept) | {"clips, labels or folds": _digest(data)}
 
 
 def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -227,24 +229,7 @@ def _digest(data: AudioVisualDataModule) -> str:
     """Stands for the clips, their labels and folds."""
     labels = [data.label_column] if data.label_column else data.target_names or []
     columns = data.table[["id", "subject", "fold", "split", *labels]]
-    return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()
-
-
-def _check_folder(folder: Path, config: Config, data: AudioVisualDataModule) -> None:
-    """Refuses a folder in which folds were run with other settings or clips."""
-    try:
-        _, before, clips = read_setup(folder)
-    except FileNotFoundError:
-        return
-    way_out = "give another --output, or remove this folder"
-    refuse_other_settings(
-        folder, _flat(before), _flat(_compared(config)), holds="folds run", way_out=way_out
-    )
-    if clips != _digest(data):
-        raise ConfigError(
-            f"{folder} holds folds of other clips, labels or folds than {data.source} has now; "
-            f"{way_out}."
-        )
+    return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()[:12]
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -258,48 +243,27 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
     return flat
 
 
-def _show_plan(rest: Sequence[str], folder: Path, folds: Sequence[int]) -> None:
-    for fold in folds:
-        done = read_fold(folder, fold) is not None
-        command = shlex.join(["hicmae", *fold_command(rest, folder, fold)])
-        print(f"fold {fold} is done" if done else command)
-
-
 def _run_folds(
-    folds: Sequence[int],
+    folds: Sequence[Fold],
+    *,
     rest: Sequence[str],
     folder: Path,
-    *,
-    setup: RunSetup,
     data: AudioVisualDataModule,
     lock: tuple[int, ...],
-) -> None:
-    console = plain_console()
+) -> Iterator[Row]:
     for place, fold in enumerate(folds, start=1):
-        result = read_fold(folder, fold)
-        how = "was done before"
-        if result is None:
-            console.rule(f"Fold {fold} ({place} of {len(folds)})")
-            run_folder = run_fold(rest, folder, fold, lock)
-            splits = data.splits_of(fold)
-            result = save_fold(
-                folder, fold, run_folder, test_clips=len(splits.test_rows), splits=splits.policy
-            )
-            write_tables(read_results(folder), folder)
-            how = "is done"
-        line = _fold_line(result, setup)
-        console.print(f"Fold {fold} {how}: {line}", soft_wrap=True)
+        if place > 1:
+            _write_tables(folder)
+        plain_console().rule(f"Fold {fold} ({place} of {len(folds)})")
+        run = run_fold(rest, folder, fold, lock)
+        splits = data.splits_of(fold)
+        yield fold_row(fold, run, test_clips=len(splits.test_rows), splits=splits.policy)
 
 
-def _fold_line(result: FoldResult, setup: RunSetup) -> str:
-    scores = scores_of(result.predictions, setup.kind, setup.outputs)
-    if setup.kind == "regression":  # the means; those of every target are in the table
-        scores = {name: value for name, value in scores.items() if "_" not in name}
-    shown = ", ".join(f"{metric_label(name)} {cell(name, value)}" for name, value in scores.items())
-    return f"{shown} ({setup.selection})"
-
-
-def _show(results: Results, folder: Path) -> None:
+def _write_tables(folder: Path) -> None:
+    """Writes the tables of the folds that are done, and shows their scores."""
+    results = read_results(folder)
+    write_tables(results, folder)
     head, lines = score_lines(results)
     table = Table(*head, title=f"{results.setup.title} ({results.folds_label()})", box=None)
     for line in lines:

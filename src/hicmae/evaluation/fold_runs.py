@@ -23,6 +23,14 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+class Fold(int):
+    """The number of a fold, by which the ledger knows it."""
+
+    @property
+    def id(self) -> str:  # noqa: D102 (told above)
+        return str(self)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[tuple[int, ...]]:
     """Keeps others out of a folder.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -23,12 +22,14 @@ from hicmae.evaluation.setup import (
     start_label,
 )
 from hicmae.files import whole_file
+from hicmae.ledger import DONE, ResultLog, Row, read_rows
 from hicmae.tasks.recognition import LabelKind
 
 SETUP_FILE = "crossval.json"
-FOLD_FILE = "fold.json"
 METRICS_FILE = "test_metrics.json"
 CONFIG_FILE = "config.yaml"
+
+_LOG = "crossval"
 
 
 @dataclass(frozen=True)
@@ -114,64 +115,53 @@ class Results:
         return scores_of(predictions, self.setup.kind, self.setup.outputs)
 
 
-def save_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a file whole or not at all."""
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def fold_folder(folder: Path, fold: int) -> Path:
     """Where a fold of a cross-validation runs."""
     return folder / f"fold-{fold}"
 
 
-def save_setup(folder: Path, setup: RunSetup, settings: Config, clips: str) -> None:
-    """Notes what a cross-validation runs.
+def open_log(folder: Path, settings: Config) -> ResultLog:
+    """The log of the folds of a cross-validation.
 
     Args:
         folder: Folder of the cross-validation.
-        setup: What is run, in words.
-        settings: Its config.
-        clips: Digest of the table of clips.
+        settings: What the results depend on, by dotted name.
+
+    Raises:
+        ConfigError: The folder holds folds run with other settings, or by an older version.
     """
-    content = {"setup": asdict(setup), "settings": settings, "clips": clips}
-    save_json(folder / SETUP_FILE, content)
+    way_out = "give another --output, or remove this folder"
+    path = folder / SETUP_FILE
+    if path.is_file() and "settings" in json.loads(path.read_text(encoding="utf-8")):
+        raise ConfigError(
+            f"{folder} was begun by an older version, which `hicmae report` reads and no later one "
+            f"goes on with: finish it with that version, {way_out}."
+        )
+    return ResultLog(folder, _LOG, settings, way_out=way_out)
 
 
-def save_fold(folder: Path, fold: int, run: Path, *, test_clips: int, splits: str) -> FoldResult:
-    """Notes that a fold is done.
+def save_setup(folder: Path, setup: RunSetup) -> None:
+    """Notes in the folder of a cross-validation what it runs, in words."""
+    with whole_file(folder / SETUP_FILE) as part:
+        text = json.dumps({"setup": asdict(setup)}, indent=1, ensure_ascii=False)
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def fold_row(fold: int, run: Path, *, test_clips: int, splits: str) -> Row:
+    """The row of a fold that is done.
 
     Args:
-        folder: Folder of the cross-validation.
         fold: The fold.
         run: Run folder with its test predictions.
         test_clips: Clips that it tests.
         splits: How its rows were divided.
 
-    Returns:
-        Its result.
-
     Raises:
         DataError: There are no test predictions.
     """
-    result = FoldResult(fold, read_run_predictions(run), test_clips, splits)
-    content = {"run": run.name, "test_clips": test_clips, "splits": splits}
-    save_json(fold_folder(folder, fold) / FOLD_FILE, content)
-    return result
-
-
-def read_fold(folder: Path, fold: int) -> FoldResult | None:
-    """The result of a fold of a cross-validation; None if it is not done."""
-    path = fold_folder(folder, fold) / FOLD_FILE
-    if not path.is_file():
-        return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return FoldResult(
-        fold,
-        read_run_predictions(path.parent / content["run"]),
-        content["test_clips"],
-        content["splits"],
-    )
+    read_run_predictions(run)
+    row = {"id": str(fold), "status": DONE, "run": run.name}
+    return row | {"test_clips": test_clips, "splits": splits}
 
 
 def read_results(folder: Path) -> Results:
@@ -194,21 +184,27 @@ def read_results(folder: Path) -> Results:
     )
 
 
-def read_setup(folder: Path) -> tuple[RunSetup, Config, str]:
-    """What a cross-validation runs, as `save_setup` noted it."""
-    content = json.loads((folder / SETUP_FILE).read_text(encoding="utf-8"))
-    return RunSetup(**content["setup"]), content["settings"], content["clips"]
-
-
 def _read_crossval(folder: Path) -> Results:
-    setup, _, _ = read_setup(folder)
-    folds = [read_fold(folder, fold) for fold in range(1, setup.fold_count + 1)]
-    done = [result for result in folds if result is not None]
-    if not done:
+    setup = json.loads((folder / SETUP_FILE).read_text(encoding="utf-8"))["setup"]
+    rows = read_rows(folder, _LOG) or _rows_of_0_2(folder)
+    if not rows:
         raise DataError(
             f"{folder}: no fold is done yet; give its `hicmae crossval` command again to go on."
         )
-    return Results(setup, done)
+    results = []
+    for fold in sorted(map(int, rows)):
+        row = rows[str(fold)]
+        predictions = read_run_predictions(fold_folder(folder, fold) / row["run"])
+        results.append(FoldResult(fold, predictions, row["test_clips"], row["splits"]))
+    return Results(RunSetup(**setup), results)
+
+
+def _rows_of_0_2(folder: Path) -> dict[str, Row]:
+    """Rows of the folds that version 0.2 noted, each in a file of its own."""
+    return {
+        path.parent.name.removeprefix("fold-"): json.loads(path.read_text(encoding="utf-8"))
+        for path in folder.glob("fold-*/fold.json")
+    }
 
 
 def _read_run(folder: Path) -> Results:

@@ -1,4 +1,4 @@
-"""A row for every clip that was worked on, which outlives a killed run."""
+"""A row for all that was worked on, such as clips, which outlives a killed run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hicmae.ledger.settings import (
 )
 
 Row: TypeAlias = dict[str, Any]
-"""Result for a clip: `id`, `status`, `message` and further plain values."""
+"""Result for a clip or fold: `id`, `status`, `message` and further plain values."""
 
 DONE = "ok"
 FAILED = "error"
@@ -61,15 +61,7 @@ class ResultLog:
 
     def rows(self) -> dict[str, Row]:
         """The last result of every clip, by its id."""
-        rows: dict[str, Row] = {}
-        for path in sorted(self.folder.glob(f"{self.name}*.jsonl")):
-            with path.open(encoding="utf-8") as lines:
-                for line in lines:
-                    # A line without its end is what a killed run left.
-                    if line.endswith("\n"):
-                        row = json.loads(line)
-                        rows[row["id"]] = row
-        return rows
+        return read_rows(self.folder, self.name)
 
     @contextmanager
     def appending(self, shard: tuple[int, int] = (1, 1)) -> Iterator[Callable[[Row], None]]:
@@ -86,6 +78,19 @@ class ResultLog:
                 file.flush()
 
             yield append
+
+
+def read_rows(folder: Path, name: str) -> dict[str, Row]:
+    """The rows of a log, whatever it was made with: the last of every clip, by its id."""
+    rows: dict[str, Row] = {}
+    for path in sorted(folder.glob(f"{name}*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                # A line without its end is what a killed run left.
+                if line.endswith("\n"):
+                    row = json.loads(line)
+                    rows[row["id"]] = row
+    return rows
 
 
 def _drop_half_a_line(path: Path) -> None:

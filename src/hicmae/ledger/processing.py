@@ -94,7 +94,7 @@ def process(
         )
         return _shown(rows, len(waiting), console)
 
-    return _go_on(work, items, log, plan, is_done=is_done, console=console)
+    return go_on(work, items, log, plan, is_done=is_done, console=console)
 
 
 def process_here(
@@ -147,10 +147,10 @@ def process_here(
             else:
                 yield {"id": item.id, **keep(item, result)}
 
-    return _go_on(work, items, log, plan, is_done=is_done, console=console)
+    return go_on(work, items, log, plan, is_done=is_done, console=console)
 
 
-def _go_on(
+def go_on(
     work: Callable[[Sequence[AnyItem]], Iterator[Row]],
     items: Sequence[AnyItem],
     log: ResultLog | None,
@@ -158,8 +158,22 @@ def _go_on(
     *,
     is_done: Callable[[Row], bool],
     console: Console,
+    things: str = "clips",
 ) -> dict[str, Row]:
-    """Works on the clips of the shard that have no row that holds."""
+    """Works on what the shard has no row for that holds.
+
+    Args:
+        work: Gives the row of each as it is done; a row is kept before the next is asked for.
+        items: All of the task; the plan's shard is taken of them.
+        log: Where results are kept; None keeps none.
+        plan: Which of them.
+        is_done: Whether a row of an earlier run still holds.
+        console: Where it is told how much there is to do.
+        things: What is worked on, in words.
+
+    Returns:
+        The rows of all `items` that are known, by id.
+    """
     rows = {} if log is None else log.rows()
     index, count = plan.shard_numbers()
     mine = plan.share(items)
@@ -167,7 +181,7 @@ def _go_on(
     if log is not None:
         of_shard = "" if plan.is_whole else f" of shard {index} of {count}"
         console.print(
-            f"{log.name}: {len(waiting)} of {len(mine)} clips{of_shard} to do, "
+            f"{log.name}: {len(waiting)} of {len(mine)} {things}{of_shard} to do, "
             f"{len(mine) - len(waiting)} done before."
         )
     if not plan.dry_run and waiting:

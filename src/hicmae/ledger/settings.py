@@ -13,7 +13,7 @@ from hicmae.files import whole_file
 OTHER_FOLDER = "give another output folder, or remove this one"
 """Way out where a command is told a folder for all it writes."""
 
-_TASKS = ("audio", "check", "embed", "faces", "pack", "recognize")
+_TASKS = ("audio", "check", "crossval", "embed", "faces", "pack", "recognize")
 
 
 def settings_path(folder: Path, task: str) -> Path:
@@ -42,7 +42,6 @@ def refuse_other_settings(
     before: Mapping[str, Any],
     now: Mapping[str, Any],
     *,
-    holds: str = "results made",
     way_out: str = OTHER_FOLDER,
 ) -> None:
     """Refuses to go on with what was made with other settings.
@@ -51,7 +50,6 @@ def refuse_other_settings(
         folder: Where the results lie.
         before: Settings that they were made with, by name.
         now: Settings of this run.
-        holds: What was made with settings, in words.
         way_out: What the user can do, in words.
 
     Raises:
@@ -60,6 +58,6 @@ def refuse_other_settings(
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             raise ConfigError(
-                f"{folder} holds {holds} with {name} {before.get(name)}, not {now.get(name)}; "
+                f"{folder} holds results made with {name} {before.get(name)}, not {now.get(name)}; "
                 f"{way_out}."
             )

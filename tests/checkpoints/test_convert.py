@@ -179,6 +179,17 @@ class TestRuns:
         if kind == "regression":
             assert loaded.activation(torch.tensor(9.0)) < 1
 
+    def test_tokens_that_stand_in_for_a_stream_survive(self, tmp_path):
+        folder = shared_model(tmp_path / "model", stand_ins=True)
+        run = convert(folder, tmp_path / "run.ckpt")
+        loaded = ClassificationTask.load_from_checkpoint(run, weights_only=True)
+        weights = load_file(folder / "model.safetensors")
+        assert "audio_stand_ins" in weights
+        assert bits(loaded.model.state_dict()) == bits(weights)
+        described = read_model(run).description
+        assert described.stand_ins
+        assert described == read_model(folder).description
+
     def test_options_of_a_run_survive(self, tmp_path):
         task = PretrainingTask(
             video_mask_ratio=0.5,

@@ -21,7 +21,8 @@ def groups_of(model, **options):
 
 @pytest.fixture(params=["recogniser", "pretraining"])
 def model(request):
-    return RecognitionModel(MICRO, 3) if request.param == "recogniser" else HiCMAE(MICRO)
+    recogniser = RecognitionModel(MICRO, 3, stand_ins=True)
+    return recogniser if request.param == "recogniser" else HiCMAE(MICRO)
 
 
 class TestParameterGroups:
@@ -41,10 +42,10 @@ class TestParameterGroups:
         groups = groups_of(model)
         assert {(group["lr"], group["weight_decay"]) for group in groups} == {(1, 0.05), (1, 0)}
 
-    def test_biases_norms_and_mask_tokens_do_not_decay(self, model):
+    def test_biases_norms_and_learnt_tokens_do_not_decay(self, model):
         for group in groups_of(model):
             for name, parameter in zip(group["names"], group["params"], strict=True):
-                spared = parameter.ndim == 1 or name.endswith("mask_token")
+                spared = parameter.ndim == 1 or name.endswith(("mask_token", "stand_ins"))
                 assert group["weight_decay"] == (0.0 if spared else 0.05), name
 
     def test_rates_fall_from_head_to_patch_embedding(self):

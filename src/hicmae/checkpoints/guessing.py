@@ -73,6 +73,7 @@ def describe(seen: ShapeFacts, given: GivenFacts, source: Path) -> ModelDescript
         architecture=architecture,
         modality=seen.modality,
         feature_fusion=seen.feature_fusion if kind != "pretraining" else True,
+        stand_ins=seen.stand_ins,
         activation=given.activation or "none",
         inputs=InputSettings(frame_size=given.frame_size or architecture.image_size, **inputs),
     )

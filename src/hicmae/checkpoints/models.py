@@ -43,7 +43,7 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
     description, weights = described_weights(path)
     check_match(description, weights, path, decoders=False)
     with torch.device("meta"):  # values that would be drawn, which takes time, are in the file
-        model = _new_model(description)
+        model = description.model()
     own = model.state_dict()
     if own.keys() <= weights.keys():
         # Copies, so that the file is let go.
@@ -53,18 +53,9 @@ def load_recognition_model(path: str | Path) -> tuple[RecognitionModel, ModelDes
             if encoder is not None:  # files do not hold what is computed
                 encoder.positions = sinusoidal_positions(*encoder.positions.shape[1:])
     else:
-        model = _new_model(description)
+        model = description.model()
         model.load_state_dict({n: t for n, t in weights.items() if n in own}, strict=False)
     return model.eval(), description
-
-
-def _new_model(description: ModelDescription) -> RecognitionModel:
-    return RecognitionModel(
-        description.architecture,
-        len(description.outputs),
-        modality=description.modality,
-        feature_fusion=description.feature_fusion,
-    )
 
 
 def described_weights(

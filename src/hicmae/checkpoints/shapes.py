@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hicmae.errors import CheckpointError
-from hicmae.models import HiCMAE, Modality, RecognitionModel
+from hicmae.models import HiCMAE, Modality
 from hicmae.weights.description import ModelDescription
 
 # Pre-training knows neither a head nor weights of layers.
@@ -26,6 +26,7 @@ class ShapeFacts:
     Attributes:
         modality: What the model reads.
         feature_fusion: Whether there are weights of layers.
+        stand_ins: Whether there are tokens that stand in for a missing stream.
         outputs: Rows of the head; 0 without one.
         width: Width of the encoders, C.
         depth: Layers of each encoder.
@@ -42,6 +43,7 @@ class ShapeFacts:
 
     modality: Modality
     feature_fusion: bool
+    stand_ins: bool
     outputs: int
     width: int
     depth: int
@@ -116,6 +118,7 @@ def shape_facts(weights: Mapping[str, Tensor], path: Path) -> ShapeFacts:
     return ShapeFacts(
         modality="audio_visual" if sees and hears else "video" if sees else "audio",
         feature_fusion="video_layer_weights" in weights or "audio_layer_weights" in weights,
+        stand_ins="video_stand_ins" in weights or "audio_stand_ins" in weights,
         outputs=rows("head.weight") if holds("head.") else 0,
         width=max(rows(f"{encoder}.norm.weight"), 1),
         depth=layers(f"{encoder}.blocks."),
@@ -209,14 +212,5 @@ def _compared(
 def _shapes(description: ModelDescription, *, decoders: bool) -> dict[str, torch.Size]:
     """Shape of every tensor of the described model."""
     with torch.device("meta"):
-        model = (
-            HiCMAE(description.architecture)
-            if decoders
-            else RecognitionModel(
-                description.architecture,
-                len(description.outputs),
-                modality=description.modality,
-                feature_fusion=description.feature_fusion,
-            )
-        )
+        model = HiCMAE(description.architecture) if decoders else description.model()
     return {name: tensor.shape for name, tensor in model.state_dict().items()}

@@ -47,6 +47,8 @@ class ClipItem(ClipData, total=False):
         id: Its name.
         index: Its place in the data set.
         group: What it is judged with, if any clip of the table has a group.
+        senses: Whether it is seen and whether it is heard, if clips may lack one; frames or
+            waveforms that are not there are grey or empty.
         target: Class index, or float32 (K,), if there are labels.
         drawn: Epoch, and where the clip comes in its process and epoch, if it came by a sampler.
         skipped: Why it was not read.
@@ -56,6 +58,7 @@ class ClipItem(ClipData, total=False):
     id: str
     index: int
     group: str | None
+    senses: tuple[bool, bool]
     target: Any
     drawn: tuple[int, int]
     skipped: str
@@ -75,6 +78,8 @@ class RawBatch(TypedDict, total=False):
         waveform_length: int64 (B, V).
         target: int64 (B,) or float32 (B, K), if there are labels.
         group: What each clip is judged with, if any clip of the table has a group.
+        senses: Whether each clip is seen and whether it is heard, bool (B, 2), if clips may lack
+            one.
     """
 
     id: list[str]
@@ -86,6 +91,7 @@ class RawBatch(TypedDict, total=False):
     waveform_length: Tensor
     target: Tensor
     group: list[str | None]
+    senses: Tensor
 
 
 class PreparedBatch(TypedDict, total=False):
@@ -99,6 +105,7 @@ class PreparedBatch(TypedDict, total=False):
         audio: Normalised (B, V, 1, F, M).
         target: As in `RawBatch`.
         group: What each clip is judged with.
+        senses: Whether each clip is seen and heard.
     """
 
     id: list[str]
@@ -108,6 +115,7 @@ class PreparedBatch(TypedDict, total=False):
     audio: Tensor
     target: Tensor
     group: list[str | None]
+    senses: Tensor
 
 
 class Batch(TypedDict, total=False):
@@ -121,6 +129,7 @@ class Batch(TypedDict, total=False):
         audio: Normalised (B, V, 1, F, M).
         target: int64 (B,) or float32 (B, K), soft labels float32 (B, K) or a `MixedTarget`.
         group: What each clip is judged with.
+        senses: Whether each clip is seen and heard.
     """
 
     id: list[str]
@@ -130,3 +139,4 @@ class Batch(TypedDict, total=False):
     audio: Tensor
     target: Tensor | MixedTarget
     group: list[str | None]
+    senses: Tensor

@@ -29,6 +29,7 @@ _PUBLISHED_OPTIONS = {
     "fusion_depth": None,
     "fusion_order": None,
     "freeze": "none",
+    "modality_dropout": None,
 }
 # Of many changes, the ones that tell most stand for all.
 _TELLING = ("width", "depth", *_PUBLISHED_OPTIONS)

@@ -54,13 +54,18 @@ class RecognitionModel(nn.Module):
         modality: What the model reads: audio_visual, audio or video.
         feature_fusion: Whether the mean features of all layers of an encoder are combined by learnt
             weights; else the last layer's mean feature is taken alone.
+        stand_ins: Whether a clip may lack its picture or its sound. Of every layer of the encoder
+            that has nothing to read, a learnt token then stands in for all tokens: the fusion
+            encoder reads that of the last layer, and hierarchical feature fusion those of all.
 
     Raises:
-        ConfigError: The modality is unknown.
+        ConfigError: The modality is unknown, or has nothing to stand in for.
     """
 
     video_layer_weights: nn.Parameter | None
     audio_layer_weights: nn.Parameter | None
+    video_stand_ins: nn.Parameter | None
+    audio_stand_ins: nn.Parameter | None
 
     def __init__(
         self,
@@ -70,14 +75,21 @@ class RecognitionModel(nn.Module):
         *,
         modality: Modality = "audio_visual",
         feature_fusion: bool = True,
+        stand_ins: bool = False,
     ) -> None:
         super().__init__()
         modalities = get_args(Modality)
         if modality not in modalities:
             raise ConfigError(f"There is no modality '{modality}': choose {', '.join(modalities)}.")
+        if stand_ins and modality != "audio_visual":
+            raise ConfigError(
+                f"A model of {modality} alone has nothing that could stand in for it: choose "
+                "modality audio_visual."
+            )
         self.architecture = architecture
         self.modality = modality
         self.feature_fusion = feature_fusion
+        self.stand_ins = stand_ins
         self.frozen = False
         sees, hears = modality != "audio", modality != "video"
         self.video_encoder = video_encoder(architecture, drop_path) if sees else None
@@ -92,6 +104,11 @@ class RecognitionModel(nn.Module):
         self.head_norm = nn.LayerNorm(features, eps=NORM_EPSILON)
         initialise(self)
         self.head = nn.Linear(features, num_outputs) if num_outputs else nn.Identity()
+        # Drawn last, so that all else starts as in a model without them.
+        for name in ("video_stand_ins", "audio_stand_ins"):
+            tokens = torch.empty(depth if feature_fusion else 1, architecture.width)
+            drawn = nn.Parameter(nn.init.trunc_normal_(tokens, std=0.02)) if stand_ins else None
+            self.register_parameter(name, drawn)
 
     def freeze_encoders(self) -> None:
         """Keeps all encoders as they are: in evaluation mode and without gradients.
@@ -111,41 +128,58 @@ class RecognitionModel(nn.Module):
                 encoder.eval()
         return self
 
-    def features(self, video: Tensor, audio: Tensor) -> Tensor:
+    def features(self, video: Tensor, audio: Tensor, senses: Tensor | None = None) -> Tensor:
         """The feature of each clip, before the head.
 
         Args:
             video: Normalised frames (B, 3, T, H, W); not read by a model of audio alone.
             audio: Normalised spectrograms (B, 1, T', F); not read by a model of video alone.
+            senses: Whether each clip is seen and whether it is heard, bool (B, 2), for a model with
+                stand-ins; what is not may hold any finite numbers. None is both of all clips.
 
         Returns:
             Features, normalised: hierarchical video, hierarchical audio, fused video and fused
             audio (B, 4 · C), or the hierarchical feature of the one modality (B, C).
         """
         taps = range(1, self.architecture.depth + 1) if self.feature_fusion else ()
-        return self._encode(video, audio, taps).joint
+        return self._encode(video, audio, senses, taps).joint
 
-    def all_features(self, video: Tensor, audio: Tensor) -> Features:
+    def all_features(self, video: Tensor, audio: Tensor, senses: Tensor | None = None) -> Features:
         """The feature of each clip and those of every layer; arguments as for `features`."""
-        return self._encode(video, audio, range(1, self.architecture.depth + 1))
+        return self._encode(video, audio, senses, range(1, self.architecture.depth + 1))
 
-    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
-        """Logits or regression values (B, O) of video (B, 3, T, H, W) and audio (B, 1, T', F)."""
-        return self.head(self.features(video, audio))
+    def forward(self, video: Tensor, audio: Tensor, senses: Tensor | None = None) -> Tensor:
+        """Logits or regression values (B, O); arguments as for `features`."""
+        return self.head(self.features(video, audio, senses))
 
-    def _encode(self, video: Tensor, audio: Tensor, taps: Collection[int]) -> Features:
+    def _encode(
+        self, video: Tensor, audio: Tensor, senses: Tensor | None, taps: Collection[int]
+    ) -> Features:
+        if senses is not None and not self.stand_ins:
+            raise ConfigError(
+                "This model learnt nothing that could stand in for a missing picture or sound: "
+                "train one with --model.modality_dropout."
+            )
         tokens, parts = [], []
         layers: dict[str, Tensor | None] = {"video": None, "audio": None}
-        for name, encoder, inputs, weights in (
-            ("video", self.video_encoder, video, self.video_layer_weights),
-            ("audio", self.audio_encoder, audio, self.audio_layer_weights),
-        ):
+        streams = (
+            ("video", self.video_encoder, video, self.video_layer_weights, self.video_stand_ins),
+            ("audio", self.audio_encoder, audio, self.audio_layer_weights, self.audio_stand_ins),
+        )
+        for place, (name, encoder, inputs, weights, stand_ins) in enumerate(streams):
             if encoder is None:
                 continue
             last, tapped = encoder(inputs, None, taps)  # (B, N, C)
-            tokens.append(last)
             if tapped:
                 pooled = torch.stack([tapped[layer].mean(1) for layer in sorted(tapped)], dim=1)
+            if stand_ins is not None:
+                # Of clips with both as well: other processes may wait for the gradients.
+                there = last.new_ones(1, dtype=torch.bool) if senses is None else senses[:, place]
+                last = last.where(there[:, None, None], stand_ins[-1])
+                if tapped:
+                    pooled = pooled.where(there[:, None, None], stand_ins)
+            tokens.append(last)
+            if tapped:
                 layers[name] = pooled  # (B, L, C)
             if weights is None:
                 parts.append(last.mean(1))  # (B, C)

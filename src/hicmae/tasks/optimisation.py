@@ -79,7 +79,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups a model's parameters by learning rate and weight decay.
 
-    Biases, norms, other one-dimensional parameters and mask tokens have no weight decay.
+    Biases, norms, other one-dimensional parameters, mask tokens and tokens that stand in for a
+    stream have no weight decay.
 
     Args:
         model: A model of `hicmae.models`.
@@ -96,7 +97,7 @@ def parameter_groups(
     names: dict[tuple[float, float], list[str]] = defaultdict(list)
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     for name, parameter in parameters.items():
-        decays = parameter.ndim > 1 and not name.endswith("mask_token")
+        decays = parameter.ndim > 1 and not name.endswith(("mask_token", "stand_ins"))
         scale = layer_decay ** (top - layer_index(name, depth, fusion_depth))
         names[scale, weight_decay if decays else 0.0].append(name)
     return [

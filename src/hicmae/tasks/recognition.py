@@ -27,6 +27,7 @@ from hicmae.models import (
 from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
+from hicmae.tasks.senses import check_shares, dropped, senses_for
 from hicmae.weights.description import ModelDescription, TrainingFacts
 
 Metrics = TypeVar("Metrics", bound=ClassificationMetrics | RegressionMetrics)
@@ -62,6 +63,9 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             `pretrained` gives them, in evaluation mode (`drop_path` does nothing), and only the
             head, its norm and the layer weights learn. Without `pretrained` the encoders stay as
             drawn, which is the yardstick of such a probe.
+        modality_dropout: Shares of the training clips that are taken their picture, and their
+            sound. The model then learns what stands in for either, and answers on clips that lack
+            one; `[0, 0]` takes nothing from clips that have both. null is a model that reads both.
         **optimisation: See `AudioVisualTask`.
 
     Attributes:
@@ -102,6 +106,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         fusion_depth: int | None = None,
         fusion_order: FusionOrder | None = None,
         freeze: Literal["none", "encoders"] = "none",
+        modality_dropout: tuple[float, float] | None = None,
         **optimisation: Any,
     ) -> None:
         super().__init__(**optimisation)
@@ -115,6 +120,9 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
                     f"{option} is {value}, but with modality {modality} there is no fusion "
                     f"encoder: leave out {option}, or choose modality audio_visual."
                 )
+        if modality_dropout is not None:
+            check_shares(modality_dropout)
+        self.modality_dropout = modality_dropout
         self.architecture = Architecture.of_size(size, architecture, **fusion)
         self.model = RecognitionModel(
             self.architecture,
@@ -122,6 +130,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             drop_path,
             modality=modality,
             feature_fusion=feature_fusion,
+            stand_ins=modality_dropout is not None,
         )
         if freeze == "encoders":
             self.model.freeze_encoders()
@@ -154,6 +163,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             architecture=self.architecture,
             modality=self.model.modality,
             feature_fusion=self.model.feature_fusion,
+            stand_ins=self.model.stand_ins,
             inputs=inputs,
             training=training,
         )
@@ -166,13 +176,22 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         """Raw outputs for every view of every clip.
 
         Args:
-            batch: `video` (B, V, 3, T, H, W) and `audio` (B, V, 1, T', F).
+            batch: `video` (B, V, 3, T, H, W), `audio` (B, V, 1, T', F) and maybe `senses` (B, 2),
+                of which training drops some.
 
         Returns:
             Outputs (B, V, O) in float32.
+
+        Raises:
+            DataError: A clip lacks what the model cannot do without.
         """
         views = batch["video"].shape[1]
-        outputs = self.model(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1))
+        senses = senses_for(self.model, batch)
+        if senses is not None:
+            if self.training and self.modality_dropout is not None:
+                senses = dropped(senses, self.modality_dropout)
+            senses = senses.repeat_interleave(views, 0)
+        outputs = self.model(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1), senses)
         return outputs.float().unflatten(0, (-1, views))
 
     def loss_of_no_clips(self) -> Tensor | None:

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from hicmae.data.options import InputSettings
 from hicmae.errors import CheckpointError, HicmaeError
-from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality
+from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, RecognitionModel
 
 ModelKind = Literal["classification", "regression", "pretraining"]
 
@@ -74,6 +74,7 @@ class ModelDescription:
         architecture: Its shape.
         modality: What it reads.
         feature_fusion: Whether features are combined over layers by learnt weights.
+        stand_ins: Whether a clip may lack its picture or its sound.
         activation: What regressed values go through.
         inputs: How clips become its input.
         training: What is known of its training.
@@ -86,9 +87,20 @@ class ModelDescription:
     architecture: Architecture
     modality: Modality = "audio_visual"
     feature_fusion: bool = True
+    stand_ins: bool = False
     activation: Activation = "none"
     inputs: InputSettings = field(default_factory=InputSettings)
     training: TrainingFacts = field(default_factory=TrainingFacts)
+
+    def model(self) -> RecognitionModel:
+        """A model of this shape, whose weights are as drawn."""
+        return RecognitionModel(
+            self.architecture,
+            len(self.outputs),
+            modality=self.modality,
+            feature_fusion=self.feature_fusion,
+            stand_ins=self.stand_ins,
+        )
 
     def scoring(self) -> nn.Module:
         """What turns outputs of the model (B, O) into probabilities of classes or into values."""
@@ -175,6 +187,8 @@ class ModelDescription:
             wrong.append(f"an input has {tokens} tokens, above {_MOST_TOKENS}")
         if bool(self.outputs) == (self.kind == "pretraining"):
             wrong.append(f"a model of {self.kind} has {len(self.outputs)} outputs")
+        if self.stand_ins and (self.modality != "audio_visual" or self.kind == "pretraining"):
+            wrong.append(f"nothing can stand in for a stream in a model of {self.modality}")
         if len(set(self.outputs)) < len(self.outputs):
             wrong.append("two outputs have the same name")
         if wrong:

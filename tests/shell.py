@@ -1,4 +1,8 @@
-"""Commands as a shell runs them."""
+"""Commands as a shell runs them, and programs in processes of their own."""
+
+import os
+import subprocess
+import sys
 
 from hicmae.cli import main
 
@@ -10,3 +14,20 @@ def tell(*arguments: object) -> int:
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
     return 0
+
+
+def run_python(program: str, *arguments: object, **environment: str) -> str:
+    """What a program prints that runs without an error, where threads wait as they usually do."""
+    threads = ("OMP", "GOMP")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(threads)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+        stdin=subprocess.DEVNULL,
+        env=kept | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

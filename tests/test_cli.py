@@ -494,23 +494,6 @@ class TestHelp:
             for command in (*TRAINING, *COMMANDS):
                 assert f"\n  {command} " in text
 
-    @pytest.mark.parametrize(
-        "command",
-        ["recognize", "embed", "serve", "visualize", "export", "crossval", "report", "demo", ""],
-    )
-    def test_help_comes_without_the_libraries_of_training(self, command):
-        program = (
-            "import atexit, sys; from hicmae.cli import main; "
-            "large = ('torch', 'lightning', 'pandas', 'pydantic', 'matplotlib', 'gradio'); "
-            "atexit.register(lambda: print([name for name in large if name in sys.modules])); "
-            f"main({command.split()} + ['--help'])"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=250
-        )
-        assert f"usage: hicmae {command}" in done.stdout
-        assert done.stdout.endswith("[]\n")
-
     def test_every_command_is_there(self):
         for command in COMMANDS.values():
             module, function = command.place.split(":")

@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
+from shell import run_python
 
 from hicmae import machine
 from hicmae.ledger import Plan
@@ -115,29 +114,12 @@ class TestSettling:
         assert environment == own
 
 
-def in_process(code, **environment):
-    keep = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OMP", "GOMP"))
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=keep | environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_commands_settle_and_an_import_does_not():
     show = "import os; print(os.environ.get('OMP_WAIT_POLICY'))"
-    assert in_process(f"import hicmae, hicmae.cli; {show}").strip() == "None"
-    ran = in_process(f"from hicmae.cli import main; main(['--version']); {show}")
+    assert run_python(f"import hicmae, hicmae.cli; {show}").strip() == "None"
+    ran = run_python(f"from hicmae.cli import main; main(['--version']); {show}")
     assert ran.split()[-1] == "PASSIVE"
-    own = in_process(
+    own = run_python(
         f"from hicmae.cli import main; main(['--version']); {show}", OMP_WAIT_POLICY="ACTIVE"
     )
     assert own.split()[-1] == "ACTIVE"
@@ -170,7 +152,7 @@ with locked(folder) as inherited:
 with locked(folder):
     print("again")
 """
-    first, refused, again = in_process(code).splitlines()
+    first, refused, again = run_python(code).splitlines()
     assert first == "first ()"
     assert "is in use by another hicmae crossval" in refused
     assert again == "again"

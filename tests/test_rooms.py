@@ -2,12 +2,11 @@
 
 import ast
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from shell import run_python
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "hicmae").rglob("*.py"))
@@ -23,14 +22,7 @@ def test_rooms_know_only_those_below_them():
     # In a process of its own: it silences the loggers that it finds.
     command = "from importlinter.cli import lint_imports_command as lint; lint()"
     options = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
-    done = subprocess.run(
-        [sys.executable, "-c", command, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-    )
-    assert done.returncode == 0, done.stdout
+    run_python(command, *options)
 
 
 def test_contributing_shows_the_list_of_rooms():

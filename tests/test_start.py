@@ -1,10 +1,8 @@
 """What a command imports before it needs it: libraries that take seconds."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from shell import run_python
 from tiny import tiny_architecture
 
 from hicmae import EmotionRecognizer
@@ -12,7 +10,10 @@ from hicmae.cli import COMMANDS
 from hicmae.models import RecognitionModel
 from hicmae.weights.description import ModelDescription
 
-SLOW = "torch torchvision torchaudio lightning torchmetrics pandas pyarrow matplotlib scipy gradio"
+SLOW = (
+    "torch torchvision torchaudio lightning torchmetrics pandas pyarrow matplotlib scipy gradio "
+    "pydantic"
+)
 FOR_OTHERS = (
     "lightning torchmetrics torchvision pandas pyarrow matplotlib scipy wandb timm gradio "
     "huggingface_hub torch._dynamo sympy hicmae.data.augmentation"
@@ -30,16 +31,7 @@ except SystemExit as end:
     assert not end.code, end.code
 print("\\nimported", *[name for name in {among.split()!r} if name in sys.modules])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1].split()[1:]
+    return run_python(code).splitlines()[-1].split()[1:]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS, "data check", "data faces", "data pack"])

@@ -17,31 +17,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+import yaml
 from pretraining_step import RECIPE, noise
 from recognition_step import CLASSES, training_batch
 from recognition_step import RECIPE as FINETUNING
 from steps import our_step
 
 from hicmae import EmotionRecognizer
+from hicmae.configs import config_folder
 from hicmae.models import Architecture, RecognitionModel
 from hicmae.tasks import ClassificationTask, PretrainingTask
 from hicmae.weights.description import ModelDescription
-
-# As configs/demo/pretrain.yaml has it.
-DEMO = {
-    "width": 96,
-    "heads": 3,
-    "depth": 3,
-    "fusion_depth": 1,
-    "decoder_width": 64,
-    "decoder_heads": 2,
-    "decoder_depth": 3,
-    "skip_layers": [1, 3],
-    "contrast_layers": [1, 3],
-    "num_frames": 8,
-    "image_size": 64,
-    "mel_bins": 64,
-}
 
 # Ends with whoever started it, and after a while in any case.
 RESTLESS = """
@@ -73,7 +59,10 @@ def main() -> None:
 
 
 def _demo() -> Callable[[], object]:
-    task = PretrainingTask(**RECIPE | {"video_mask_ratio": 0.75}, size="tiny", architecture=DEMO)
+    config = yaml.safe_load((config_folder() / "demo" / "pretrain.yaml").read_text())
+    architecture = config["model"]["init_args"]["architecture"]
+    options = RECIPE | {"video_mask_ratio": 0.75}
+    task = PretrainingTask(**options, size="tiny", architecture=architecture)
     return our_step(task, noise(task.architecture, 16, torch.device("cpu")))
 
 

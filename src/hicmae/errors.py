@@ -37,3 +37,19 @@ def check_ranges(options: object, limits: Mapping[str, tuple[float, float]]) -> 
         value = getattr(options, name)
         if value is not None and not least <= value <= most:
             raise ConfigError(f"{name} is {value}; give a number from {least:g} to {most:g}.")
+
+
+def check_at_least(least: int, prefix: str = "", **values: float | None) -> None:
+    """Refuses options below their least; those that are None are left alone.
+
+    Args:
+        least: The least of each.
+        prefix: What stands before their names where users give them, such as "data.".
+        **values: The options.
+
+    Raises:
+        ConfigError: One is below.
+    """
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise ConfigError(f"{prefix}{name} is {value}; give {least} or more.")

@@ -27,6 +27,11 @@ def kaldi(waveform: torch.Tensor, rate: int = 16_000, bins: int = 128) -> torch.
     )
 
 
+def log_energies(bank: FilterBank, waveform: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    """Kaldi's numbers within normalised spectrograms."""
+    return bank(waveform, torch.tensor(lengths)) * (2 * bank.std) + bank.mean
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_spectrograms_are_those_of_the_reference(
     reference_file: Callable[[str], Path], dtype: torch.dtype
@@ -60,7 +65,7 @@ def test_every_row_of_a_batch_is_kaldis(
     )  # what lies behind each length is not silent
     waveform = 0.1 * waveform + 0.05
     bank = FilterBank(num_frames=40, num_mel_bins=bins, sample_rate=rate)
-    energies = bank.denormalise(bank(waveform, torch.tensor(lengths)))[:, 0]
+    energies = log_energies(bank, waveform, lengths)[:, 0]
     for row, length in enumerate(lengths):
         expected = kaldi(waveform[row, :length], rate, bins)[:40]
         torch.testing.assert_close(energies[row, : len(expected)], expected, atol=1e-9, rtol=1e-9)
@@ -71,7 +76,7 @@ def test_the_mean_is_that_of_the_whole_waveform() -> None:
     waveform = torch.cat([torch.full((500,), 0.3), torch.full((500,), -0.5)])[None].double()
     bank = FilterBank(num_frames=2, num_mel_bins=32)
     torch.testing.assert_close(
-        bank.denormalise(bank(waveform, torch.tensor([1000])))[0, 0],
+        log_energies(bank, waveform, [1000])[0, 0],
         kaldi(waveform[0], bins=32)[:2],
     )
 
@@ -79,8 +84,7 @@ def test_the_mean_is_that_of_the_whole_waveform() -> None:
 @pytest.mark.parametrize("length", [0, 1, 399])
 def test_a_waveform_shorter_than_a_window_is_empty(length: int) -> None:
     bank = FilterBank(num_frames=4)
-    spectrogram = bank(torch.randn(1, 1000), torch.tensor([length]))
-    assert (bank.denormalise(spectrogram).abs() < 1e-5).all()
+    assert (log_energies(bank, torch.randn(1, 1000), [length]).abs() < 1e-5).all()
 
 
 def test_what_lies_behind_the_end_is_never_read() -> None:

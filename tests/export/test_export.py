@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 from jsonargparse import ArgumentError
 from safetensors.torch import save_file
+from shell import run_python
 from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription, load_recognition_model
@@ -200,15 +200,7 @@ def test_the_command_shows_how_far_file_and_model_are_apart(
 
 def run_example(file: Path, clip: Path) -> dict[str, float]:
     forbid = "import sys, runpy; sys.modules['torch'] = None; runpy.run_path(sys.argv.pop(1))"
-    done = subprocess.run(
-        [sys.executable, "-c", forbid, EXAMPLE, file, clip],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = (line.split(": ") for line in done.stdout.splitlines())
+    lines = (line.split(": ") for line in run_python(forbid, EXAMPLE, file, clip).splitlines())
     return {name: float(score) for name, score in lines}
 
 

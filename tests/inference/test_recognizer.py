@@ -1,14 +1,12 @@
 """From clips to scores and features, by the whole way."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from coloured_faces import PLACES, film
 from media_factory import numbered_picture, sweep, write_clip
+from shell import run_python
 from tiny import tiny_architecture
 
 import hicmae
@@ -314,10 +312,7 @@ def test_the_class_is_at_the_top_and_costs_nothing_until_used():
     with pytest.raises(AttributeError, match="Nothing"):
         _ = hicmae.Nothing
     code = "import sys, hicmae; print('torch' in sys.modules, hicmae.__version__)"
-    told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=250
-    )
-    assert told.stdout.split() == ["False", hicmae.__version__]
+    assert run_python(code).split() == ["False", hicmae.__version__]
 
 
 def test_real_clips_have_one_face_each(shared_dir):

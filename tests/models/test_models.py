@@ -121,8 +121,8 @@ class TestArchitectureErrors:
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
-            ({"depth": 0}, "depth is 0: the smallest possible is 1"),
-            ({"fusion_depth": -1}, "fusion_depth is -1: the smallest possible is 0"),
+            ({"depth": 0}, "depth is 0; give 1 or more"),
+            ({"fusion_depth": -1}, "fusion_depth is -1; give 0 or more"),
             ({"fusion_order": "sideways"}, "'sideways': choose cross_then_self or self_then_cross"),
         ],
         ids=str,

@@ -14,7 +14,7 @@ from hicmae.objectives.contrast import (
     info_nce,
     retrieval_at_1,
 )
-from hicmae.objectives.masking import mask_from_flags, random_mask, tube_mask
+from hicmae.objectives.masking import random_mask, tube_mask
 from hicmae.objectives.reconstruction import (
     audio_target,
     reconstruction_loss,
@@ -99,14 +99,6 @@ class TestMasks:
         mask = random_mask(20_000, 10, 0.8, generator())
         share = torch.bincount(mask.masked.flatten(), minlength=10) / 20_000
         assert share.tolist() == pytest.approx([0.8] * 10, abs=0.02)
-
-    @given(st.integers(1, 4), st.integers(2, 50), SEEDS)
-    def test_indices_of_flags(self, batch, tokens, seed):
-        mask = random_mask(batch, tokens, 0.5, generator(seed))
-        flags = torch.zeros(batch, tokens, dtype=torch.bool).scatter_(1, mask.masked, 1)
-        found = mask_from_flags(flags)
-        assert torch.equal(found.visible, mask.visible)
-        assert torch.equal(found.masked, mask.masked)
 
 
 class TestContrast:

@@ -86,10 +86,6 @@ class FilterBank(nn.Module):
         energies = energies.where(valid[..., None], 0.0)
         return ((energies - self.mean) / (2 * self.std)).unsqueeze(1)
 
-    def denormalise(self, spectrogram: Tensor) -> Tensor:
-        """Turns a normalised spectrogram of any shape back into log energies, for pictures."""
-        return spectrogram * (2 * self.std) + self.mean
-
     def _centred(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Takes the mean of all valid samples from the samples that the rows need, (B, N)."""
         valid = torch.arange(waveform.shape[1], device=lengths.device) < lengths[:, None]

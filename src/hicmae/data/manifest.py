@@ -43,7 +43,6 @@ from hicmae.media.listing import TABLE_SUFFIXES
 from hicmae.media.members import file_of, is_there
 
 TEXT_COLUMNS = ("id", "video", "audio", "subject", "split", "side", "group")
-TIME_COLUMNS = ("start", "end", "audio_start", "audio_end")
 COLUMNS = (
     "id",
     "video",

@@ -32,7 +32,7 @@ from hicmae.demo.performance import (
     perform,
 )
 from hicmae.demo.voice import render_voice
-from hicmae.errors import ConfigError, DataError
+from hicmae.errors import ConfigError, DataError, check_at_least
 from hicmae.files import whole_file
 from hicmae.machine import processors
 
@@ -75,10 +75,8 @@ class CorpusSettings:
                 f"speakers is {self.speakers}, but train, val and test need at least one each: "
                 "give 3 or more."
             )
-        if self.clips_per_emotion < 1:
-            raise ConfigError(f"clips_per_emotion is {self.clips_per_emotion}: give 1 or more.")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}: give 0 or more.")
+        check_at_least(1, clips_per_emotion=self.clips_per_emotion)
+        check_at_least(0, seed=self.seed)
         if self.size < 32 or self.size % 2:
             raise ConfigError(
                 f"size is {self.size}: give an even number of pixels of at least 32, as H.264 "
@@ -149,8 +147,7 @@ def make_corpus(
         ConfigError: An option is out of its range.
         DataError: The folder holds something else, or cannot be written to.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}: give 1 or more.")
+    check_at_least(1, workers=workers)
     settings = CorpusSettings(speakers, clips_per_emotion, seed, size, float(seconds))
     settings.check()
     folder = Path(folder)

@@ -13,7 +13,7 @@ from torch import Tensor
 from hicmae.choices import Faces, Use
 from hicmae.data.batches import Batch, RawBatch
 from hicmae.data.preprocessing import BatchPreprocessor
-from hicmae.errors import CheckpointError, ConfigError
+from hicmae.errors import CheckpointError, ConfigError, check_at_least
 from hicmae.faces import FaceOptions
 from hicmae.faces.people import (
     PersonTrack,
@@ -89,9 +89,7 @@ class EmotionRecognizer(HubModel):
     ) -> None:
         if faces not in get_args(Faces):
             raise ConfigError(f"faces is '{faces}': choose {' or '.join(get_args(Faces))}.")
-        for name, value in (("batch_size", batch_size), ("most_people", most_people)):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}; give 1 or more.")
+        check_at_least(1, batch_size=batch_size, most_people=most_people)
         if hop is not None and not 0 < hop < float("inf"):
             raise ConfigError(f"hop is {hop}; give a positive number of seconds.")
         self.device = usable_device(device)

@@ -11,7 +11,6 @@ from ctypes import c_ubyte
 from itertools import islice
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +21,6 @@ from hicmae.media.pictures import Region, Side, region_of
 from hicmae.media.pieces import SoundPieces, Waveform
 from hicmae.media.recording import NOMINAL_FPS, FileRecording, Picture, Recording
 from hicmae.media.streaming import decode_sound, in_pieces
-from hicmae.media.timeline import Timeline
 from hicmae.workers import PATIENCE, ChildError, Worker, preload, prepare
 
 _ROOM = 16 << 20  # bytes for the pictures of a block; of larger ones each comes by itself
@@ -80,8 +78,8 @@ class WatchedDecoder:
         if self._worker is None:
             self._worker = Worker(_Decoding(self._shared), patience=self._patience)
         self._clip = str(path)
-        outline = self.ask("open", path, sound, folder_fps).content()
-        return _WatchedRecording(self, _rooms(self._shared), outline)
+        found = self.ask("open", path, sound, folder_fps).content()
+        return _WatchedRecording(self, _rooms(self._shared), found)
 
     def ask(self, *request: Any) -> _Reply:
         """Asks the child for something, after all that was asked for before."""
@@ -117,12 +115,7 @@ class WatchedDecoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -145,26 +138,19 @@ class _Reply:
         return content
 
 
-class _WatchedRecording(Recording):
-    """A clip that a child has open."""
+class _WatchedRecording(FileRecording):
+    """A clip that a child has open and has told the attributes of; nothing is opened here."""
 
     def __init__(
-        self, decoder: WatchedDecoder, rooms: npt.NDArray[np.uint8], outline: dict[str, Any]
+        self, decoder: WatchedDecoder, rooms: npt.NDArray[np.uint8], found: dict[str, Any]
     ) -> None:
+        vars(self).update(found)
         self._decoder = decoder
         self._rooms = rooms
         self._passages = 0
-        self.source = outline["source"]
-        self.timeline: Timeline = outline["timeline"]
-        self.fps, self.frame_count = self.timeline.fps, self.timeline.frame_count
-        self.width, self.height = outline["width"], outline["height"]
-        self.has_video, self.has_sound = outline["has_video"], outline["has_sound"]
         self._sound = SoundPieces(
             lambda: in_pieces(self._decoded_sound(), seconds=_PIECE_SECONDS), _PIECE_SECONDS
         )
-
-    def time_of(self, frame: int) -> float:
-        return self.timeline.time_of(frame)
 
     def pictures(
         self,
@@ -198,11 +184,6 @@ class _WatchedRecording(Recording):
                 raise error
         raise RuntimeError(f"{self.source} is in one passage through its pictures at a time.")
 
-    def sound(self, first: int, last: int) -> Waveform:
-        if not self.has_sound:
-            raise DataError(f"{self.source} has no sound.")
-        return self._sound.between(first, last)
-
     def _picture(self, room: int, where: Picture | tuple[int, tuple[int, ...]]) -> Picture:
         if isinstance(where, np.ndarray):
             return where
@@ -231,8 +212,8 @@ class _Decoding:
 
     def open(self, path: str | Path, sound: str | Path | None, fps: float) -> dict[str, Any]:
         self._recording = FileRecording(path, sound=sound, folder_fps=fps)
-        names = ("source", "timeline", "width", "height", "has_video", "has_sound")
-        return {name: getattr(self._recording, name) for name in names}
+        told = vars(self._recording).items()
+        return {name: value for name, value in told if not name.startswith("_")}
 
     def begin_pictures(self, size: int | None, region: Region | Side | None) -> None:
         self._asked: deque[int] = deque()

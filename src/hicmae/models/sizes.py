@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from hicmae.choices import FusionOrder
-from hicmae.errors import ConfigError
+from hicmae.errors import ConfigError, check_at_least
 
 Size = Literal["tiny", "small", "base"]
 
@@ -65,11 +65,8 @@ class Architecture:
     mel_bins: int = 128
 
     def __post_init__(self) -> None:
-        for option, least in (("depth", 1), ("fusion_depth", 0)):
-            if getattr(self, option) < least:
-                raise ConfigError(
-                    f"{option} is {getattr(self, option)}: the smallest possible is {least}."
-                )
+        check_at_least(1, depth=self.depth)
+        check_at_least(0, fusion_depth=self.fusion_depth)
         orders = get_args(FusionOrder)
         if self.fusion_order not in orders:
             raise ConfigError(

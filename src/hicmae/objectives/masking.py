@@ -56,11 +56,3 @@ def random_mask(batch: int, tokens: int, ratio: float, generator: torch.Generato
     return Mask(
         visible=order[:, num_masked:].sort(1).values, masked=order[:, :num_masked].sort(1).values
     )
-
-
-def mask_from_flags(flags: Tensor) -> Mask:
-    """The indices of a boolean mask (B, N), true where masked, with equal counts in every row."""
-    num_masked = int(flags[0].sum())
-    order = flags.to(torch.uint8).argsort(dim=1, stable=True)  # visible first, each part ascending
-    split = flags.shape[1] - num_masked
-    return Mask(visible=order[:, :split], masked=order[:, split:])

@@ -19,7 +19,7 @@ from hicmae.data.folder import list_folder
 from hicmae.data.manifest import check_files, complete_manifest, read_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.data.preprocessing import BatchPreprocessor
-from hicmae.errors import CheckpointError, ConfigError, DataError
+from hicmae.errors import CheckpointError, ConfigError, DataError, check_at_least
 from hicmae.media.listing import TABLE_SUFFIXES
 from hicmae.models import HiCMAE
 from hicmae.objectives.masking import random_mask, tube_mask
@@ -164,9 +164,7 @@ def reconstruct(
         DataError: A clip is missing or cannot be read.
         ConfigError: A number is out of range.
     """
-    for option, number in (("clips", clips), ("frames", frames)):
-        if number < 1:
-            raise ConfigError(f"--{option} is {number}; give 1 or more.")
+    check_at_least(1, "--", clips=clips, frames=frames)
     for option, ratio in (
         ("video_mask_ratio", video_mask_ratio),
         ("audio_mask_ratio", audio_mask_ratio),

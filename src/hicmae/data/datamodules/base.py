@@ -25,7 +25,7 @@ from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, InputS
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
 from hicmae.data.targets import class_targets, number_targets
-from hicmae.errors import ConfigError, DataError
+from hicmae.errors import ConfigError, DataError, check_at_least
 from hicmae.media import Region
 from hicmae.media.members import member_of
 
@@ -147,13 +147,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         super().__init__()
         # Not for the logger: a model and a data module with an option of the same name would clash.
         self.save_hyperparameters(ignore=["augmentation", "corpus"], logger=False)
-        for name, value, least in (
-            ("fold", fold, 1),
-            ("repeats", repeats, 1),
-            ("views", views, 1),
-        ):
-            if value < least:
-                raise ConfigError(f"data.{name} is {value}; give {least} or more.")
+        check_at_least(1, "data.", fold=fold, repeats=repeats, views=views)
         if not 0 <= val_fraction < 1:
             raise ConfigError(f"data.val_fraction is {val_fraction}; give a number in [0, 1).")
         if not 0 < train_fraction <= 1:

@@ -13,7 +13,7 @@ from hicmae.data.batches import Batch, PreparedBatch, RawBatch
 from hicmae.data.collation import PreparingCollation, collate, collate_repeats, drawing
 from hicmae.data.dataset import ClipDataset, ClipSampler
 from hicmae.data.preprocessing import BatchPreprocessor
-from hicmae.errors import ConfigError
+from hicmae.errors import ConfigError, check_at_least
 from hicmae.loops import batch_to_come, resumed_place
 
 PrepareOn = Literal["auto", "device", "workers"]
@@ -36,16 +36,9 @@ class LoadingOptions:
     prepare_on: PrepareOn
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("batch_size", 1),
-            ("num_workers", 0),
-            ("seed", 0),
-            ("prefetch", 1),
-            ("shuffle_block", 1),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"data.{name} is {value}; give {least} or more.")
+        check_at_least(0, "data.", num_workers=self.num_workers, seed=self.seed)
+        check_at_least(1, "data.", batch_size=self.batch_size, prefetch=self.prefetch)
+        check_at_least(1, "data.", shuffle_block=self.shuffle_block)
         if self.prepare_on not in get_args(PrepareOn):
             raise ConfigError(
                 f"data.prepare_on is {self.prepare_on!r}; choose {', '.join(get_args(PrepareOn))}."

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from hicmae.data.corpora.voxceleb2 import VoxCeleb2
 from hicmae.data.datamodules.corpus import CorpusDataModule
 from hicmae.data.options import AudioAlignment
-from hicmae.errors import ConfigError
+from hicmae.errors import check_at_least
 from hicmae.media import Region
 
 
@@ -59,8 +59,7 @@ class VoxCeleb2DataModule(CorpusDataModule):
             max_length_difference=max_length_difference,
             **kwargs,
         )
-        if val_speakers < 0:
-            raise ConfigError(f"data.val_speakers is {val_speakers}; give 0 or more.")
+        check_at_least(0, "data.", val_speakers=val_speakers)
         self.val_speakers = val_speakers
 
     @property

@@ -189,7 +189,7 @@ def test_foreign_folders_tell_what_was_looked_for_and_found(tmp_path):
         ("test", "1,7", "1", r"line 2: label is ''"),
         ("test", "1,7", "one,7", r"line 2: video_name is 'one', which is not a clip number"),
         ("test", "1,7", "00002,7", r"line 3: clip 00002 is listed a second time"),
-        ("test", "video_name,label", "1,7", r"has the columns 1, 7; expected video_name and label"),
+        ("test", "video_name,label", "1,7", r"has the columns 1, 7; expected video_name, label"),
         ("test", "1,7", "4,1", r"set_2.csv lists clip 00004, which fold 1 tests too"),
         ("train", "4,1\n", "", r"train\(single-labeled\)/set_1.csv lacks clip 00004"),
         ("train", "4,1\n", "4,2\n", r"calls clip 00004 sad, but a test list calls it happy"),

@@ -160,7 +160,7 @@ def test_turns_that_the_public_lists_lack_are_left_out(empty, caplog):
     root = empty({"S01A-F01-P-FM01": "N"} | turns)
     with caplog.at_level(logging.INFO):
         assert corpus.manifest(root)["id"].tolist() == ["MSP-IMPROV-S01A-F01-P-FM01"]
-    assert "11 turns are left out" in caplog.text
+    assert "11 clips are left out" in caplog.text
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".wav"])

@@ -1,5 +1,6 @@
 """What a corpus states about itself: layout, labels, folds."""
 
+import csv
 import logging
 import re
 from abc import ABC, abstractmethod
@@ -223,6 +224,41 @@ class Corpus(ABC):
             f"{self.name}: no {looked_for} below {root} (it holds: {_contents(root)}); "
             f"expected {self.layout}."
         )
+
+    def label_rows(self, path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """The rows of a CSV file of labels, with the place that messages name.
+
+        Labels are ASCII; the free text beside them may be of any encoding.
+
+        Args:
+            path: The file.
+            *columns: What it needs to have; the rows have all its columns, without blanks around.
+
+        Raises:
+            DataError: A column is missing.
+        """
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = csv.DictReader(file, restkey="", restval="")
+            there = rows.fieldnames or ()
+            if not set(columns) <= set(there):
+                raise DataError(
+                    f"{self.name}: {path} has the columns {', '.join(there) or '(none)'}; "
+                    f"expected {', '.join(columns)}."
+                )
+            for row in rows:
+                place = f"{self.name}: {path}, line {rows.line_num}"
+                yield place, {name: row[name].strip() for name in there}
+
+    def without_known_bad(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The clips that are not in `known_bad`; the log has the others with their reasons."""
+        bad = table["id"].isin(list(self.known_bad))
+        reasons: dict[str, list[str]] = {}
+        for clip in table["id"][bad]:
+            reasons.setdefault(self.known_bad[clip], []).append(clip)
+        if reasons:
+            told = "; ".join(f"{', '.join(clips)}: {reason}" for reason, clips in reasons.items())
+            log.info("%s: %d clips are left out (%s).", self.name, bad.sum(), told)
+        return table[~bad].reset_index(drop=True)
 
     def with_files(
         self,

@@ -101,18 +101,14 @@ class CREMAD(Corpus):
         videos = self.files(video_folder, (".flv",), VIDEO_SUFFIXES, name=_name_in(video_folder))
         sounds = self.files(audio_folder, (".wav",), name=_name_in(audio_folder))
         names = sorted(videos.keys() | sounds.keys())
-        dropped = [name for name in names if name in self.known_bad]
-        if dropped:
-            reasons = "; ".join(f"{name}: {self.known_bad[name]}" for name in dropped)
-            log.info("CREMA-D: %d clips are left out (%s).", len(dropped), reasons)
-        names = [name for name in names if name not in self.known_bad]
         if not names:
             raise self.nothing_found(video_folder, "video (*.flv)")
         rows = [_row(name, videos.get(name) or sounds[name]) for name in names]
-        table = pd.DataFrame(rows)
-        table = table[table["emotion"].isin(self.class_names)]
-        if len(table) < len(names):
-            log.info("CREMA-D: %d clips of other classes are left out.", len(names) - len(table))
+        table = self.without_known_bad(pd.DataFrame(rows))
+        used = table["emotion"].isin(self.class_names)
+        if not used.all():
+            log.info("CREMA-D: %d clips of other classes are left out.", (~used).sum())
+        table = table[used]
         for column, files, folder in (
             ("video", videos, video_folder),
             ("audio", sounds, audio_folder),

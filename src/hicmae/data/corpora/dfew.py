@@ -1,6 +1,5 @@
 """DFEW: film clips, seven emotions."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -115,30 +114,21 @@ class DFEW(Corpus):
         spellings = (spelling.format(part=part, fold=fold) for spelling in _LISTS)
         path = self.find(root, *spellings, what=f"{part} list of fold {fold}")
         labels: dict[str, str] = {}
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            columns = rows.fieldnames or ()
-            if not {"video_name", "label"} <= set(columns):
+        for where, row in self.label_rows(path, "video_name", "label"):
+            clip, label = row["video_name"], row["label"]
+            if not clip.isdecimal():
+                raise DataError(f"{where}: video_name is {clip!r}, which is not a clip number.")
+            if label not in map(str, range(1, len(self.class_names) + 1)):
                 raise DataError(
-                    f"DFEW: {path} has the columns {', '.join(columns) or '(none)'}; "
-                    "expected video_name and label."
+                    f"{where}: label is {label!r}; expected 1 to {len(self.class_names)}."
                 )
-            for row in rows:
-                clip, label = ((row[key] or "").strip() for key in ("video_name", "label"))
-                where = f"DFEW: {path}, line {rows.line_num}"
-                if not clip.isdecimal():
-                    raise DataError(f"{where}: video_name is {clip!r}, which is not a clip number.")
-                if label not in map(str, range(1, len(self.class_names) + 1)):
-                    raise DataError(
-                        f"{where}: label is {label!r}; expected 1 to {len(self.class_names)}."
-                    )
-                clip = clip.zfill(5)
-                if clip in labels:
-                    raise DataError(
-                        f"{where}: clip {clip} is listed a second time; "
-                        "take the official list as it is."
-                    )
-                labels[clip] = self.class_names[int(label) - 1]
+            clip = clip.zfill(5)
+            if clip in labels:
+                raise DataError(
+                    f"{where}: clip {clip} is listed a second time; "
+                    "take the official list as it is."
+                )
+            labels[clip] = self.class_names[int(label) - 1]
         return LabelList(path, labels)
 
 

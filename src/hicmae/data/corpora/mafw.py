@@ -1,6 +1,5 @@
 """MAFW: scenes from film, television and the web; eleven emotions, or 43 with compounds."""
 
-import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
 from hicmae.errors import DataError
 from hicmae.media.listing import VIDEO_SUFFIXES, nearest
-
-log = logging.getLogger(__name__)
 
 _FOLDS = range(1, 6)
 _KIND = {11: "single", 43: "compound"}
@@ -162,10 +159,7 @@ class MAFW(Corpus):
                 for fold in _FOLDS
             ],
         )
-        bad = table["id"].isin(list(self.known_bad))
-        if bad.any():
-            log.info("MAFW: %d listed clips are left out, since they have no sound.", bad.sum())
-        table = table[~bad].reset_index(drop=True)
+        table = self.without_known_bad(table)
         place = self.find(root, "data/clips", "clips", what="folder of clips")
         files = self.files(place, (".mp4",), VIDEO_SUFFIXES, wanted=table["id"])
         if self.pictures == "clips":

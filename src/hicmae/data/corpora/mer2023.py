@@ -1,6 +1,5 @@
 """MER2023: a Chinese challenge corpus, six emotions; MER-MULTI and its sister test sets."""
 
-import csv
 import logging
 import math
 from dataclasses import dataclass
@@ -115,30 +114,21 @@ class MER2023(Corpus):
         emotions: dict[str, str] = {}
         valences: list[str] = []
         lines: list[str] = []
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            columns = rows.fieldnames or ()
-            if not {"name", "discrete"} <= set(columns):
+        for where, row in self.label_rows(path, "name", "discrete"):
+            clip, emotion = row["name"], row["discrete"]
+            if emotion not in self.class_names:
                 raise DataError(
-                    f"MER2023: {path} has the columns {', '.join(columns) or '(none)'}; "
-                    "expected name, discrete and, except for test3, valence."
+                    f"{where}: discrete is {emotion!r}, which is none of "
+                    f"{', '.join(self.class_names)}."
                 )
-            for row in rows:
-                where = f"MER2023: {path}, line {rows.line_num}"
-                clip, emotion = ((row[key] or "").strip() for key in ("name", "discrete"))
-                if emotion not in self.class_names:
-                    raise DataError(
-                        f"{where}: discrete is {emotion!r}, which is none of "
-                        f"{', '.join(self.class_names)}."
-                    )
-                if clip in emotions:
-                    raise DataError(
-                        f"{where}: clip {clip} is listed a second time; "
-                        "take the label file as it is downloaded."
-                    )
-                emotions[clip] = emotion
-                lines.append(where)
-                valences.append((row.get("valence") or "").strip())
+            if clip in emotions:
+                raise DataError(
+                    f"{where}: clip {clip} is listed a second time; "
+                    "take the label file as it is downloaded."
+                )
+            emotions[clip] = emotion
+            lines.append(where)
+            valences.append(row.get("valence", ""))
         table = pd.DataFrame({"id": list(emotions), "emotion": list(emotions.values())})
         if any(valences):
             table["valence"] = [_number(*cell) for cell in zip(valences, lines, strict=True)]

@@ -87,12 +87,8 @@ class MSPIMPROV(Corpus):
 
     def clips(self, root: Path) -> pd.DataFrame:
         """Lists the turns with one of the four emotions; see `Corpus.clips`."""
-        table = pd.DataFrame(self._labelled(self._label_file(root)))
-        bad = table["id"].isin(list(self.known_bad))
-        if bad.any():
-            reason = "which the reference implementation's lists lack"
-            log.info("MSP-IMPROV: %d turns are left out, %s.", bad.sum(), reason)
-        table = table[~bad]
+        turns = pd.DataFrame(self._labelled(self._label_file(root)))
+        table = self.without_known_bad(turns)
         videos = self.files(root, (".avi",), VIDEO_SUFFIXES, wanted=table["id"])
         table = self.with_files(table, "video", videos, root, suffix=".avi")
         sounds = self.files(root, (".wav",), wanted=table["id"])

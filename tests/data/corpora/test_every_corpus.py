@@ -8,11 +8,14 @@ import pytest
 from fakes.avcaffe import write_avcaffe
 from fakes.crema_d import write_crema_d
 from fakes.dfew import write_dfew
+from fakes.enterface05 import write_enterface05
 from fakes.iemocap import write_iemocap
 from fakes.mafw import write_mafw
+from fakes.meld import write_meld
 from fakes.mer2023 import write_mer2023
 from fakes.msp_improv import write_msp_improv
 from fakes.ravdess import write_ravdess
+from fakes.savee import write_savee
 from fakes.voxceleb2 import BROKEN, write_voxceleb2
 from fakes.werewolf_xl import write_werewolf_xl
 from tiny import ARCHITECTURE
@@ -51,6 +54,9 @@ FAKES = {
     "werewolf-xl": write_werewolf_xl,
     "avcaffe-arousal": write_avcaffe_with_validation,
     "avcaffe-valence": write_avcaffe_with_validation,
+    "meld": write_meld,
+    "enterface05": write_enterface05,
+    "savee": write_savee,
 }
 UNPUBLISHED = {"mafw-43", "avcaffe-arousal", "avcaffe-valence"}
 WITHOUT_CORPUS = {"manifest", "manifest-regression"}
@@ -132,7 +138,7 @@ def test_from_the_download_to_predictions(name, fake, tmp_path, capsys):
     assert len(pd.read_csv("check/clips.csv")) == len(table)
     assert pd.read_csv("check/counts.csv")["clips"].sum() == len(table)
     assert ("are left out whether they are there" in report) == (
-        name[:4] in {"mafw", "crem", "msp-"}
+        name[:4] in {"mafw", "crem", "msp-", "meld", "ente"}
     )
     assert Path("check/contact-sheet.png").stat().st_size > 10_000
 

@@ -405,7 +405,9 @@ class TestShippedConfigs:
         data = content["data"]["init_args"]
         if "manifest" in data:
             options.append(f"--data.manifest={corpus / 'manifest.csv'}")
-            if "Classification" in content["model"]["class_path"]:
+            if "labels" in name:
+                options += ["--data.labels=emotion"]
+            elif "Classification" in content["model"]["class_path"]:
                 options += ["--data.label=emotion", "--data.classes=[anger, calm, joy]"]
             elif "Regression" in content["model"]["class_path"]:
                 options.append("--data.targets=[arousal, valence]")

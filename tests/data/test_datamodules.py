@@ -194,7 +194,11 @@ def test_regression_targets_keep_the_order_of_the_option(write_table):
     ("options", "words"),
     [
         ({"label": "emotion", "targets": ["emotion"]}, "exclude each other"),
-        ({"classes": ["a"]}, "give both"),
+        ({"label": "a", "distribution": ["b", "c"]}, r"data\.label and data\.distribution exclude"),
+        ({"labels": ["a", "b"], "targets": ["c"]}, r"data\.targets and data\.labels exclude"),
+        ({"classes": ["a"]}, r"give it with data\.label"),
+        ({"labels": ["a", "b"], "classes": ["a", "b"]}, r"give it with data\.label"),
+        ({"distribution": ["a", "b", "a"]}, "names a class twice"),
         ({"label": "emotion", "classes": ["a", "a"]}, "names a class twice"),
         ({"batch_size": 0}, r"data\.batch_size is 0"),
         ({"fold": 0}, r"data\.fold is 0"),

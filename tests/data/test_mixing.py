@@ -129,15 +129,20 @@ def test_too_few_clips_stay(clips):
     assert mixed(0, raw) is raw
 
 
-@pytest.mark.parametrize(
-    ("targets", "words"),
-    [({"target": torch.rand(6, 2)}, "numbers to regress"), ({}, "no labels")],
-)
-def test_classes_are_needed(targets, words):
+def test_labels_are_needed():
     batch = batch_of()
     del batch["target"]
-    with pytest.raises(ConfigError, match=words):
-        mixed(0, batch | targets)
+    with pytest.raises(ConfigError, match="no labels: set mixup and cutmix"):
+        mixed(batch=batch)
+
+
+def test_shares_are_mixed_as_their_classes_would_be():
+    raw = batch_of()
+    of_classes = mixed(2)["target"].probabilities(3)
+    shares = torch.nn.functional.one_hot(raw["target"], 3).float()
+    of_shares = mixed(2, raw | {"target": shares})["target"].probabilities(3)
+    torch.testing.assert_close(of_shares, of_classes)
+    assert not torch.equal(of_shares, shares)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,8 @@ def lightning_content(model: Model) -> dict[str, Any]:
         options.setdefault("modality_dropout", [0.0, 0.0])
     if description.kind == "regression":
         options["activation"] = description.activation
+    if description.kind == "classification":
+        options["target_kind"] = description.target_kind
     return {
         "epoch": max(int(facts.get("epochs", 0)) - 1, 0),
         "global_step": int(facts.get("steps", 0)),

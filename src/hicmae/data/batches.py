@@ -11,7 +11,8 @@ class MixedTarget(NamedTuple):
     """Classes of mixed clips, before anyone has to know how many classes there are.
 
     Attributes:
-        classes: int64 (B,), the class of each clip before mixing.
+        classes: int64 (B,), the class of each clip before mixing; or float32 (B, K), how much it
+            has of each class.
         shares: float32 (B, B); row i holds the shares of all clips in the mixed clip i, which sum
             to 1.
     """
@@ -22,6 +23,8 @@ class MixedTarget(NamedTuple):
     def probabilities(self, num_classes: int) -> Tensor:
         """The soft target of every clip (B, K), without label smoothing."""
         # A matrix product would be rounded to half precision under autocast.
+        if self.classes.is_floating_point():
+            return (self.shares[..., None] * self.classes).sum(1)
         soft = self.shares.new_zeros(len(self.shares), num_classes)
         return soft.scatter_add_(1, self.classes.expand_as(self.shares), self.shares)
 

@@ -9,6 +9,11 @@ from torchvision.transforms import v2
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.errors import ConfigError
 
+UNMIXABLE = (
+    "mixup and cutmix mix classes, and the clips have {}: set mixup and cutmix of "
+    "data.augmentation to 0."
+)
+
 
 class Mixing(nn.Module):
     """Mixes the clips of a batch with each other by mixup or cutmix, drawn anew for every batch.
@@ -61,23 +66,19 @@ class Mixing(nn.Module):
         """Mixes a batch.
 
         Args:
-            batch: `video` (B, V, 3, T, S, S), `audio` (B, V, 1, F, M) and `target`, int64 (B,),
-                with whatever else.
+            batch: `video` (B, V, 3, T, S, S), `audio` (B, V, 1, F, M) and `target`, int64 (B,)
+                or float32 (B, K), with whatever else.
 
         Returns:
             A new batch with mixed `video`, which is written to, `audio` and a `MixedTarget`, or the
             same batch where nothing is mixed.
 
         Raises:
-            ConfigError: The targets are no classes.
+            ConfigError: There are no labels.
         """
         target = batch.get("target")
-        if not isinstance(target, Tensor) or target.is_floating_point():
-            raise ConfigError(
-                "mixup and cutmix mix classes, and the clips have "
-                f"{'no labels' if target is None else 'numbers to regress'}: set mixup and cutmix "
-                "of data.augmentation to 0."
-            )
+        if not isinstance(target, Tensor):
+            raise ConfigError(UNMIXABLE.format("no labels"))
         if len(target) < 2 or torch.rand(()) >= self.probability:
             return batch
         video, audio = batch["video"], batch["audio"]

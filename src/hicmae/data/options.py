@@ -1,4 +1,4 @@
-"""How clips are read: what data modules, data sets and descriptions of models share."""
+"""How clips are read and labelled: what data modules and descriptions of models share."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +9,8 @@ from hicmae.media import Region
 ErrorPolicy = Literal["raise", "skip"]
 AudioAlignment = Literal["proportion", "time"]
 Pixels = Literal["rgb", "yuv420"]
+TargetKind = Literal["class", "distribution", "labels"]
+"""Whether a clip is of one class, a mixture of them, or has any number of them as labels."""
 
 
 @dataclass(frozen=True, slots=True)

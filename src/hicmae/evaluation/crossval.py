@@ -227,8 +227,7 @@ def _without(options: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def _digest(data: AudioVisualDataModule) -> str:
     """Stands for the clips, their labels and folds."""
-    labels = [data.label_column] if data.label_column else data.target_names or []
-    columns = data.table[["id", "subject", "fold", "split", *labels]]
+    columns = data.table[["id", "subject", "fold", "split", *data.labelling.columns]]
     return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()[:12]
 
 

@@ -14,7 +14,7 @@ from hicmae.errors import DataError
 from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
 from hicmae.tasks.recognition import LabelKind
 
-_TEXT_COLUMNS = ("id", "group", "target", "prediction")
+_TEXT_COLUMNS = ("id", "group", "target", "prediction", "targets", "predictions")
 # Where clips are judged in groups, their predictions come first.
 _PREDICTIONS = ("test_group_predictions", "test_predictions")
 _LABELS = {"F1_weighted": "weighted F1", "F1_macro": "macro F1"}

@@ -35,7 +35,7 @@ def contact_sheet(data: AudioVisualDataModule, rows: np.ndarray) -> Figure:
     boxes = figure.subfigures(height, _COLUMNS, squeeze=False).ravel()
     for place, row in enumerate(rows):
         table = data.table.iloc[row]
-        label = [str(table[name]) for name in _label_columns(data)]
+        label = [str(table[name]) for name in data.labelling.columns]
         boxes[place].suptitle(
             "  ".join([_end(str(table["id"])), *label]), fontsize=8, parse_math=False
         )
@@ -46,10 +46,6 @@ def contact_sheet(data: AudioVisualDataModule, rows: np.ndarray) -> Figure:
         else:
             _draw(boxes[place], data.preprocessor(batch))
     return figure
-
-
-def _label_columns(data: AudioVisualDataModule) -> list[str]:
-    return [data.label_column] if data.label_column else list(data.target_names or [])
 
 
 def _draw(box: Any, batch: Batch) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hicmae.consoles import plain_console
 from hicmae.data.datamodules import AudioVisualDataModule, CorpusDataModule
+from hicmae.data.targets import names_in
 from hicmae.preparation.integrity import PROBLEMS
 from hicmae.preparation.lead_ins import association
 
@@ -153,15 +154,18 @@ def _print_splits(console: Console, data: AudioVisualDataModule) -> int:
 
 def _print_labels(console: Console, data: AudioVisualDataModule) -> None:
     if data.class_names and data.label_column:
-        counts = data.table[data.label_column].value_counts()
+        named = data.table[data.label_column]
+        counts = (
+            named.map(names_in).explode() if data.target_kind == "labels" else named
+        ).value_counts()
         published = data.expected.class_clips
         table = _table("class", "clips", "published")
         for name in data.class_names:
             table.add_row(name, str(counts.get(name, 0)), str(published.get(name, "")))
         console.print(table)
-    elif data.target_names:
+    elif data.labelling.names:
         table = _table("target", "smallest", "mean", "largest")
-        for name in data.target_names:
+        for name in data.labelling.names:
             values = pd.to_numeric(data.table[name])
             table.add_row(name, *(f"{v:.3g}" for v in (values.min(), values.mean(), values.max())))
         console.print(table)

@@ -145,7 +145,7 @@ class AudioVisualTask(LightningModule, ABC):
         self.loss_watch.settle()
         options = checkpoint.get("hyper_parameters", {})
         # The command line offers the names of the data's outputs to every task.
-        for name in ("class_names", "target_names"):
+        for name in ("class_names", "target_names", "target_kind"):
             if not hasattr(self, name):
                 options.pop(name, None)
         if isinstance(options.get("architecture"), ArchitectureChanges):  # no plain value

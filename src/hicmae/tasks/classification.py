@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
 from hicmae.data.batches import Batch, MixedTarget
+from hicmae.data.options import InputSettings, TargetKind
+from hicmae.errors import ConfigError
+from hicmae.objectives.classification import ClassificationLoss, classification_loss
 from hicmae.tasks.base import empty
 from hicmae.tasks.figures import confusion_figure, log_figure
-from hicmae.tasks.metrics import ClassificationMetrics
+from hicmae.tasks.metrics import ClassificationMetrics, DistributionMetrics, LabelMetrics
 from hicmae.tasks.recognition import (
     LabelKind,
     RecognitionTask,
@@ -19,51 +22,93 @@ from hicmae.tasks.recognition import (
     require_plain_targets,
     require_targets,
 )
+from hicmae.weights.description import ModelDescription, TrainingFacts
+
+_METRICS: dict[TargetKind, type[ClassificationMetrics] | type[LabelMetrics]] = {
+    "class": ClassificationMetrics,
+    "distribution": DistributionMetrics,
+    "labels": LabelMetrics,
+}
+_LOSSES: dict[TargetKind, tuple[ClassificationLoss, ...]] = {
+    "class": ("cross_entropy",),
+    "distribution": ("cross_entropy", "kl"),
+    "labels": ("bce",),
+}
 
 
-class ClassificationTask(RecognitionTask[ClassificationMetrics]):
-    """Learns one of several emotions.
+class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
+    """Learns one of several emotions, a mixture of them, or which of them are there.
 
-    Validation and test average the softmax outputs of a clip's views, and log UAR (mean recall of
+    Validation and test average the probabilities of a clip's views, and log UAR (mean recall of
     the classes that occur), WAR (accuracy), weighted and macro F1, each in [0, 1]; testing adds a
     confusion matrix and `test_predictions.csv`. Clips that carry a group are judged by group, under
-    the same names; see `RecognitionTask`.
+    the same names; see `RecognitionTask`. Of mixtures those figures compare the largest share with
+    the largest, and `KL` (of the answer from the target, in nats) and `cosine` the shares. Of
+    labels `mAP` (average precision) and `F1_macro` are means over the labels, and `exact` is the
+    share of clips all of whose labels are right; a label is given from a probability of 0.5.
 
     Args:
         class_names: The classes in the order of their indices. On the command line they come from
             the data.
-        label_smoothing: Share of the target spread over all classes, in training. It is spread here
-            and nowhere else, over single and mixed classes alike: mixing them before or after it
-            comes to the same.
+        target_kind: "class" if a clip is of one class, "distribution" if it is a mixture, whose
+            shares sum to 1, "labels" if each class may be there or not. On the command line it
+            comes from the data.
+        loss: cross_entropy or, of a distribution, kl (its gradient is the same, and it is 0 where
+            all shares are right); bce of labels. null is the first that fits the target.
+        label_smoothing: Share of the target spread over all classes (of labels, halved between yes
+            and no), in training. It is spread here and nowhere else, over single and mixed classes
+            alike: mixing them before or after it comes to the same.
         **recognition: See `RecognitionTask` and `AudioVisualTask`.
+
+    Raises:
+        ConfigError: The loss does not fit the target.
     """
 
     kind: ClassVar[LabelKind | None] = "classification"
 
     def __init__(
-        self, class_names: list[str], *, label_smoothing: float = 0.0, **recognition: Any
+        self,
+        class_names: list[str],
+        *,
+        target_kind: TargetKind = "class",
+        loss: ClassificationLoss | None = None,
+        label_smoothing: float = 0.0,
+        **recognition: Any,
     ) -> None:
         super().__init__(class_names, **recognition)
         self.save_hyperparameters()
         self.class_names = list(class_names)
+        self.target_kind: TargetKind = target_kind
         self.label_smoothing = label_smoothing
-        self.validation_metrics = ClassificationMetrics(len(class_names))
-        self.test_metrics = ClassificationMetrics(len(class_names))
+        self.loss: ClassificationLoss = loss or _LOSSES[target_kind][0]
+        if self.loss not in _LOSSES[target_kind]:
+            raise ConfigError(
+                f"loss is {loss}, and what the data has of every clip is a {target_kind}: choose "
+                f"{' or '.join(_LOSSES[target_kind])}."
+            )
+        self.validation_metrics = _METRICS[target_kind](len(class_names))
+        self.test_metrics = _METRICS[target_kind](len(class_names))
         self.train_accuracy = MulticlassAccuracy(len(class_names), average="micro")
 
     def forward(self, batch: Batch) -> Tensor:
-        """Probabilities of the classes, averaged over views (B, K)."""
-        return self.view_outputs(batch).softmax(-1).mean(1)
+        """Probabilities of the classes, averaged over views (B, K); those of labels are apart."""
+        outputs = self.view_outputs(batch)
+        return (outputs.sigmoid() if self.target_kind == "labels" else outputs.softmax(-1)).mean(1)
+
+    def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
+        """A model with a head and what the classes are to a clip."""
+        described = super().describe(inputs, training)
+        return described and replace(described, target_kind=self.target_kind)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Cross-entropy; targets are class indices (B,), soft labels (B, K) or a `MixedTarget`."""
+        """The loss; targets are class indices (B,), shares (B, K) or a `MixedTarget`."""
         if empty(batch):
             return self.loss_of_no_clips()
         targets = require_targets(batch)
         if isinstance(targets, MixedTarget):
             targets = targets.probabilities(len(self.class_names))
         logits = self.view_outputs(batch)[:, 0]
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+        loss = classification_loss(self.loss, logits, targets, label_smoothing=self.label_smoothing)
         self.log_losses({"loss": loss}, "train", len(targets))
         if targets.ndim == 1:
             self.train_accuracy(logits, targets)
@@ -71,31 +116,48 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics]):
         return loss
 
     def evaluation_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy of the averaged probabilities."""
-        return F.nll_loss(outputs.clamp(min=1e-12).log(), targets)
+        """The loss of the averaged probabilities, without smoothing."""
+        if self.target_kind == "labels":
+            return classification_loss(self.loss, outputs.logit(eps=1e-7), targets)
+        return classification_loss(self.loss, outputs.clamp(min=1e-12).log(), targets)
 
-    def log_scores(self, stage: str, metrics: ClassificationMetrics) -> None:
-        """Logs UAR, WAR and F1; testing also draws the confusion matrix."""
+    def log_scores(self, stage: str, metrics: ClassificationMetrics | LabelMetrics) -> None:
+        """Logs the scores; testing also draws the confusion matrix, where there is one."""
         scores, matrix = metrics.compute()
         for name, score in scores.items():
-            self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and name in {"UAR", "WAR"})
-        if stage == "test":
+            shown = name in {"UAR", "WAR", "mAP"}
+            self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and shown)
+        if stage == "test" and matrix is not None:
             log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
 
     def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
-        """The likeliest class and the probability of every class."""
-        targets: list[int | None] = [None] * len(outputs)
+        """The likeliest class, or the labels, and the probability of every class.
+
+        Shares and labels that are known follow, as `CLASS_target`.
+        """
+        targets: list[Any] = [None] * len(outputs)
         if "target" in batch:
-            targets = require_plain_targets(batch).tolist()
+            known = require_plain_targets(batch)
+            targets = as_floats(known) if known.is_floating_point() else known.tolist()
         rows = []
         for name, probabilities, target in zip(
             batch["id"], as_floats(outputs), targets, strict=True
         ):
-            best = max(range(len(probabilities)), key=probabilities.__getitem__)
             row: dict[str, Any] = {"id": name}
             if target is not None:
-                row["target"] = self.class_names[target]
-            row["prediction"] = self.class_names[best]
+                row |= self._named("target", target)
+            row |= self._named("prediction", probabilities)
             row.update(zip(self.class_names, probabilities, strict=True))
+            if isinstance(target, list):
+                row |= {f"{k}_target": v for k, v in zip(self.class_names, target, strict=True)}
             rows.append(row)
         return rows
+
+    def _named(self, what: str, values: int | list[float]) -> dict[str, str]:
+        """A cell that names the class of an index or of the largest value, or the labels."""
+        if isinstance(values, int):
+            return {what: self.class_names[values]}
+        if self.target_kind == "labels":
+            chosen = zip(self.class_names, values, strict=True)
+            return {f"{what}s": "; ".join(name for name, value in chosen if value >= 0.5)}
+        return {what: self.class_names[max(range(len(values)), key=values.__getitem__)]}

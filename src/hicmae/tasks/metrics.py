@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import (
     ConcordanceCorrCoef,
+    CosineSimilarity,
+    KLDivergence,
     MeanAbsoluteError,
     MeanSquaredError,
     Metric,
@@ -16,9 +18,20 @@ from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
     MulticlassF1Score,
+    MultilabelAveragePrecision,
+    MultilabelExactMatch,
+    MultilabelF1Score,
 )
 
 from hicmae.errors import ConfigError
+
+
+def _require_several(classes: int) -> None:
+    if classes < 2:
+        raise ConfigError(
+            "The data has one class alone, and a model needs two to tell apart: check the column "
+            "of --data.label or --data.labels, or name all classes with --data.classes."
+        )
 
 
 class ClassificationMetrics(nn.Module):
@@ -35,11 +48,7 @@ class ClassificationMetrics(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        if classes < 2:
-            raise ConfigError(
-                "The data has one class alone, and a model needs two to tell apart: check the "
-                "column of --data.label, or name all classes with --data.classes."
-            )
+        _require_several(classes)
         self.scores = MetricCollection(
             {
                 "WAR": MulticlassAccuracy(classes, average="micro"),
@@ -65,6 +74,68 @@ class ClassificationMetrics(nn.Module):
         """Forgets all clips."""
         self.scores.reset()
         self.confusion.reset()
+
+
+class DistributionMetrics(ClassificationMetrics):
+    """The same of the classes with the largest shares, and KL and cosine of the shares.
+
+    Args:
+        classes: Number of classes, K.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(classes)
+        self.shares = MetricCollection({"KL": KLDivergence(), "cosine": CosineSimilarity("mean")})
+
+    def update(self, probabilities: Tensor, targets: Tensor) -> None:
+        """Adds clips: predicted and true shares (B, K), which sum to 1."""
+        super().update(probabilities, targets.argmax(-1))
+        self.shares["KL"].update(targets, probabilities)  # of the answer from the target
+        self.shares["cosine"].update(probabilities, targets)
+
+    def compute(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Scores by name, and counts of the classes with the largest shares (K, K)."""
+        scores, matrix = super().compute()
+        return {**scores, **{name: part.compute() for name, part in self.shares.items()}}, matrix
+
+    def reset(self) -> None:
+        """Forgets all clips."""
+        super().reset()
+        self.shares.reset()
+
+
+class LabelMetrics(nn.Module):
+    """Means over the labels of average precision and F1, and the share of wholly right clips.
+
+    Args:
+        labels: Number of labels, K.
+
+    Raises:
+        ConfigError: There is one label alone.
+    """
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        _require_several(labels)
+        self.scores = MetricCollection(
+            {
+                "mAP": MultilabelAveragePrecision(labels, average="macro"),
+                "F1_macro": MultilabelF1Score(labels, average="macro"),
+                "exact": MultilabelExactMatch(labels),
+            }
+        )
+
+    def update(self, probabilities: Tensor, targets: Tensor) -> None:
+        """Adds clips: probabilities and targets (B, K); of a group, half of its clips decide."""
+        self.scores.update(probabilities, (targets >= 0.5).long())
+
+    def compute(self) -> tuple[dict[str, Tensor], None]:
+        """Scores by name, each in [0, 1]; there is no confusion of labels."""
+        return self.scores.compute(), None
+
+    def reset(self) -> None:
+        """Forgets all clips."""
+        self.scores.reset()
 
 
 class RegressionMetrics(nn.Module):

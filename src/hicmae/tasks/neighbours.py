@@ -161,8 +161,9 @@ class NearestNeighbourTask(ClassificationTask):
         targets = require_targets(batch)
         if not isinstance(targets, Tensor) or targets.ndim > 1:
             raise ConfigError(
-                "Nearest neighbours have one class each, but the training clips are mixed: turn "
-                "off mixing, or use --config probe/nearest.yaml."
+                "Nearest neighbours have one class each, but the training clips are mixed or have "
+                "shares or several labels: turn off mixing with --config probe/nearest.yaml, and "
+                "name a column of one class with --data.label."
             )
         with torch.no_grad():
             self._collected.add(batch["id"], self._features(batch), targets)

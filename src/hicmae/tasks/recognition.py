@@ -26,11 +26,11 @@ from hicmae.models import (
 )
 from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
-from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
+from hicmae.tasks.metrics import ClassificationMetrics, LabelMetrics, RegressionMetrics
 from hicmae.tasks.senses import check_shares, dropped, senses_for
 from hicmae.weights.description import ModelDescription, TrainingFacts
 
-Metrics = TypeVar("Metrics", bound=ClassificationMetrics | RegressionMetrics)
+Metrics = TypeVar("Metrics", bound=ClassificationMetrics | LabelMetrics | RegressionMetrics)
 
 LabelKind = Literal["classification", "regression"]
 
@@ -85,6 +85,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         "fusion_order",
         "modality",
         "size",
+        "target_kind",
         "target_names",
     }
     kind: ClassVar[LabelKind | None] = None

@@ -7,13 +7,20 @@ from typing import Any
 
 from torch import Tensor
 
-from hicmae.data.batches import Batch
+from hicmae.data.batches import Batch, MixedTarget
+from hicmae.data.mixing import UNMIXABLE
 from hicmae.data.options import InputSettings
+from hicmae.errors import ConfigError
 from hicmae.models import ACTIVATIONS, Activation
 from hicmae.objectives.regression import REGRESSION_LOSSES, RegressionLoss
 from hicmae.tasks.base import empty
 from hicmae.tasks.metrics import RegressionMetrics
-from hicmae.tasks.recognition import RecognitionTask, as_floats, require_plain_targets
+from hicmae.tasks.recognition import (
+    RecognitionTask,
+    as_floats,
+    require_plain_targets,
+    require_targets,
+)
 from hicmae.weights.description import ModelDescription, TrainingFacts
 
 
@@ -64,7 +71,10 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
         """The loss of a batch; targets are values (B, K)."""
         if empty(batch):
             return self.loss_of_no_clips()
-        loss = self.criterion(self(batch), require_plain_targets(batch))
+        targets = require_targets(batch)
+        if isinstance(targets, MixedTarget):
+            raise ConfigError(UNMIXABLE.format("numbers to regress"))
+        loss = self.criterion(self(batch), targets)
         self.log_losses({"loss": loss}, "train", len(batch["id"]))
         return loss
 

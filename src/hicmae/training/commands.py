@@ -68,10 +68,8 @@ class HicmaeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Lets the data name the model's outputs and adds the project's own options."""
-        for names in ("class_names", "target_names"):
-            parser.link_arguments(
-                f"data.{names}", f"model.init_args.{names}", apply_on="instantiate"
-            )
+        for name in ("class_names", "target_names", "target_kind"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
         parser.add_argument(
             "--test_after_fit",
             type=bool,
@@ -146,7 +144,8 @@ class HicmaeCLI(LightningCLI):
         Those of the table may be fewer, and would then be numbered otherwise.
         """
         data = options.data.init_args
-        if not options.ckpt_path or "classes" not in data or not data.get("label"):
+        named = data.get("label") or data.get("labels")
+        if not options.ckpt_path or "classes" not in data or not isinstance(named, str):
             return
         kept = read_torch(Path(options.ckpt_path)).get("hyper_parameters", {})
         outputs = [str(name) for name in kept.get("class_names") or ()]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 from typing_extensions import TypedDict
 
-from hicmae.data.options import InputSettings
+from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, RecognitionModel
 
@@ -76,6 +76,8 @@ class ModelDescription:
         feature_fusion: Whether features are combined over layers by learnt weights.
         stand_ins: Whether a clip may lack its picture or its sound.
         activation: What regressed values go through.
+        target_kind: What its classes are to a clip: it is of one, its shares sum to 1, or each may
+            be there or not.
         inputs: How clips become its input.
         training: What is known of its training.
     """
@@ -89,6 +91,7 @@ class ModelDescription:
     feature_fusion: bool = True
     stand_ins: bool = False
     activation: Activation = "none"
+    target_kind: TargetKind = "class"
     inputs: InputSettings = field(default_factory=InputSettings)
     training: TrainingFacts = field(default_factory=TrainingFacts)
 
@@ -105,7 +108,7 @@ class ModelDescription:
     def scoring(self) -> nn.Module:
         """What turns outputs of the model (B, O) into probabilities of classes or into values."""
         if self.kind == "classification":
-            return nn.Softmax(-1)
+            return nn.Sigmoid() if self.target_kind == "labels" else nn.Softmax(-1)
         return ACTIVATIONS[self.activation]()
 
     def as_plain(self) -> dict[str, Any]:

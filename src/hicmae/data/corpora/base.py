@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, NamedTuple
 import pandas as pd
 
 from hicmae.data.manifest import complete_manifest
+from hicmae.data.options import TargetKind
 from hicmae.errors import DataError
 from hicmae.media.listing import files_by_name
 
@@ -92,9 +93,14 @@ class Corpus(ABC):
         return None
 
     @property
+    def target_kind(self) -> TargetKind:
+        """Whether a clip is of one class, a mixture of them, or has any number as labels."""
+        return "class"
+
+    @property
     def label_column(self) -> str | None:
-        """Column of the manifest that holds the class names."""
-        return "emotion" if self.class_names else None
+        """Column of the manifest that holds the class names; None where each has a column."""
+        return "emotion" if self.class_names and self.target_kind == "class" else None
 
     @property
     def fold_count(self) -> int:

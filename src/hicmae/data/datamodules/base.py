@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy.typing as npt
 import pandas as pd
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
@@ -21,10 +20,17 @@ from hicmae.data.corpora.base import ExpectedCounts
 from hicmae.data.datamodules.loading import LoadingOptions, PrepareOn, clip_loader, ready_batch
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import check_files, check_manifest
-from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, InputSettings, Pixels
+from hicmae.data.options import (
+    AudioAlignment,
+    ClipOptions,
+    ErrorPolicy,
+    InputSettings,
+    Pixels,
+    TargetKind,
+)
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
-from hicmae.data.targets import class_targets, number_targets
+from hicmae.data.targets import Labelling
 from hicmae.errors import ConfigError, DataError, check_at_least
 from hicmae.media import Region
 from hicmae.media.members import member_of
@@ -214,9 +220,20 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         return None
 
     @property
+    def target_kind(self) -> TargetKind:
+        """Whether a clip is of one class, a mixture of them, or has any number as labels."""
+        return "class"
+
+    @property
     def label_column(self) -> str | None:
-        """Column of the table that holds the class names."""
+        """Column of the table that holds the class names; None where each has its own column."""
         return None
+
+    @property
+    def labelling(self) -> Labelling:
+        """How the table says what a model is to give."""
+        kind = self.target_kind if self.class_names else "values"
+        return Labelling(kind, self.class_names or self.target_names or [], self.label_column)
 
     @property
     def fold_count(self) -> int:
@@ -320,9 +337,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         if not self.files_are_listed:
             check_files(self.table.iloc[rows], self.source)
         labelled = self.num_outputs > 0
-        cache = None
-        if self.cache_dir:
-            cache = ClipCache(self.cache_dir, self.clip_options.frame_size)
+        size = self.clip_options.frame_size
         return ClipDataset(
             self.table,
             self.clip_options,
@@ -331,16 +346,9 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             # keeps validation alike to training, where windows differ in their place in the clip.
             views=self.views if labelled and split != "train" else None,
             repeats=self.repeats if split == "train" else 1,
-            targets=self._targets(self.table.iloc[rows]) if labelled else None,
-            cache=cache,
+            targets=self.labelling.targets(self.table.iloc[rows], self.source),
+            cache=ClipCache(self.cache_dir, size) if self.cache_dir else None,
         )
-
-    def _targets(self, rows: pd.DataFrame) -> npt.NDArray[Any] | None:
-        if self.label_column is not None:
-            return class_targets(rows, self.label_column, self.class_names or (), self.source)
-        if self.target_names:
-            return number_targets(rows, self.target_names, self.source)
-        return None
 
     def train_dataloader(self) -> DataLoader[RawBatch]:
         """Shuffled training clips, `repeats` random windows of each as samples of their own."""

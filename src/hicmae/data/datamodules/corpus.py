@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from hicmae.data.corpora.base import Corpus, ExpectedCounts, Missing
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.manifest import read_manifest
+from hicmae.data.options import TargetKind
 from hicmae.errors import ConfigError, DataError
 from hicmae.media.mirrors import path_here
 
@@ -69,6 +70,11 @@ class CorpusDataModule(AudioVisualDataModule):
         return list(self.corpus.target_names) if self.corpus.target_names else None
 
     @property
+    def target_kind(self) -> TargetKind:
+        """What the classes are to a clip of the corpus."""
+        return self.corpus.target_kind
+
+    @property
     def label_column(self) -> str | None:
         """Column that holds the class names."""
         return self.corpus.label_column
@@ -104,7 +110,7 @@ class CorpusDataModule(AudioVisualDataModule):
             table, self.left_out = self.corpus.listing(self.root)
         else:
             table = read_manifest(self.manifest)
-            for name in [self.label_column] if self.label_column else self.target_names or []:
+            for name in self.labelling.columns:
                 if name not in table:
                     raise DataError(
                         f"Manifest {self.manifest} has no column {name}; it is no table of "

@@ -7,9 +7,14 @@ import pandas as pd
 from hicmae.data.datamodules.base import AudioVisualDataModule
 from hicmae.data.folder import list_folder
 from hicmae.data.manifest import label_columns, read_manifest
+from hicmae.data.options import TargetKind
 from hicmae.data.table_files import as_text
+from hicmae.data.targets import names_in
 from hicmae.errors import ConfigError, DataError
 from hicmae.media.mirrors import path_here
+
+LABELLED_BY = ("label", "targets", "distribution", "labels")
+"""Options of which one names the labels of a table."""
 
 
 class ManifestDataModule(AudioVisualDataModule):
@@ -25,13 +30,19 @@ class ManifestDataModule(AudioVisualDataModule):
         root: Folder against which relative paths in a table resolve; null is that of the file.
         mirror: Folder that keeps what is fetched from object storage; null is ~/.cache/hicmae.
         label: Column of class names, for classification.
-        targets: Columns of numbers, for regression. Without `label` and `targets` the clips are
-            unlabelled, for pre-training.
-        classes: Class names in order of their index; null means those in the table, sorted.
+        targets: Columns of numbers, for regression.
+        distribution: Columns of shares, one for each class, for clips that are mixtures of classes
+            or on which raters disagree: numbers from 0, such as counts of votes, which are divided
+            by their sum.
+        labels: For clips that may be of several classes: a column whose cells name them with
+            commas, semicolons or bars between (`anger;fear`), or the columns of the classes, each
+            of 1 and 0. Without any of the four the clips are unlabelled, for pre-training.
+        classes: Class names in order of their index, where a column names them; null means those
+            in the table, sorted.
         **kwargs: Options of `AudioVisualDataModule`.
     """
 
-    telling_options = (*AudioVisualDataModule.telling_options, "label", "targets", "classes")
+    telling_options = (*AudioVisualDataModule.telling_options, *LABELLED_BY, "classes")
 
     def __init__(
         self,
@@ -40,26 +51,35 @@ class ManifestDataModule(AudioVisualDataModule):
         root: str | None = None,
         label: str | None = None,
         targets: list[str] | None = None,
+        distribution: list[str] | None = None,
+        labels: list[str] | str | None = None,
         classes: list[str] | list[int] | None = None,
         mirror: str | None = None,
         **kwargs: Any,
     ) -> None:
         path = path_here(manifest, mirror)
         super().__init__(root=str(path.parent) if root is None else root, **kwargs)
-        if label and targets:
-            raise ConfigError("data.label and data.targets exclude each other; give one of them.")
-        if classes and not label:
-            raise ConfigError("data.classes orders the classes of data.label; give both.")
-        if classes and len(set(classes)) < len(classes):
-            raise ConfigError(f"data.classes names a class twice: {', '.join(map(str, classes))}.")
+        given = dict(zip(LABELLED_BY, (label, targets, distribution, labels), strict=True))
+        given = {f"data.{name}": value for name, value in given.items() if value}
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} exclude each other; give one of them.")
+        if classes and not isinstance(label or labels, str):
+            raise ConfigError(
+                "data.classes orders the classes that a column names; give it with data.label or "
+                "with one column as data.labels."
+            )
+        for names in (classes, distribution, labels):
+            if isinstance(names, list) and len(set(names)) < len(names):
+                told = ", ".join(map(str, names))
+                raise ConfigError(f"An option of data names a class twice: {told}.")
         if root is not None and path.is_dir():
             raise ConfigError(
                 f"data.root is {root}, but {path} is a folder, which holds its own files: leave "
                 "data.root out."
             )
         self.manifest = path
-        self.label = label
-        self.targets = targets
+        self.label, self.targets = label, targets
+        self.distribution, self.labels = distribution, labels
         self.classes = None if classes is None else [str(name) for name in classes]
 
     @property
@@ -71,11 +91,24 @@ class ManifestDataModule(AudioVisualDataModule):
         return f"Manifest {self.manifest}{elsewhere}"
 
     @property
+    def target_kind(self) -> TargetKind:
+        """By which of the options the classes are given."""
+        if self.distribution:
+            return "distribution"
+        return "labels" if self.labels else "class"
+
+    @property
     def class_names(self) -> list[str] | None:
         """The given classes, or those in the table: numbers by value, words by alphabet."""
-        if self.label is None or self.classes is not None:
+        columns = self.distribution or self.labels
+        if isinstance(columns, list):
+            return columns
+        column = self.label_column
+        if column is None or self.classes is not None:
             return self.classes
-        names = self.table[self.label].dropna().unique().tolist()
+        names = self.table[column].dropna().unique().tolist()
+        if self.labels:
+            names = list({name: None for cell in names for name in names_in(cell)})
         if all(name.isdecimal() for name in names):
             return sorted(names, key=int)
         return sorted(names)
@@ -87,8 +120,8 @@ class ManifestDataModule(AudioVisualDataModule):
 
     @property
     def label_column(self) -> str | None:
-        """The given column."""
-        return self.label
+        """The given column of names."""
+        return self.labels if isinstance(self.labels, str) else self.label
 
     def describe_training(self) -> dict[str, Any]:
         """Which clips are learned from, with the name of the table."""
@@ -103,12 +136,13 @@ class ManifestDataModule(AudioVisualDataModule):
         else:
             table = read_manifest(self.manifest, self.root)
         columns = label_columns(table)
-        for name in [self.label] if self.label else self.targets or []:
+        named = self.label_column
+        for name in [named] if named else self.labels or self.distribution or self.targets or []:
             if name not in columns:
                 raise DataError(
                     f"{self.source} has no label column {name}; it has "
                     f"{', '.join(columns) or 'none'}."
                 )
-        if self.label:
-            table[self.label] = as_text(table[self.label])
+        if named:
+            table[named] = as_text(table[named])
         return table

@@ -1,0 +1,165 @@
+"""Clips that are mixtures of classes, or have several labels: losses, scores, files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny import CLASSES, keep
+from tiny_tasks import tiny_task
+
+from hicmae.checkpoints.reading import read_model
+from hicmae.cli import main
+from hicmae.errors import ConfigError
+from hicmae.evaluation.scores import read_run_predictions
+from hicmae.objectives.classification import classification_loss
+from hicmae.tasks.metrics import DistributionMetrics, LabelMetrics
+from hicmae.training.commands import run
+from hicmae.weights.runs import checkpoint_of
+
+LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]])
+SHARES = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.0, 1.0]])
+
+
+class TestLosses:
+    def test_kl_is_cross_entropy_less_entropy_with_the_same_slope(self):
+        slopes, losses = [], []
+        for name in ("cross_entropy", "kl"):
+            logits = LOGITS.clone().requires_grad_()
+            losses.append(classification_loss(name, logits, SHARES, label_smoothing=0.1))
+            losses[-1].backward()
+            slopes.append(logits.grad)
+        torch.testing.assert_close(*slopes)
+        smooth = 0.9 * SHARES + 0.1 / 3
+        entropy = torch.special.entr(smooth).sum(1).mean()
+        torch.testing.assert_close(losses[0] - losses[1], entropy)
+
+    def test_kl_of_a_perfect_answer_is_nothing(self):
+        loss = classification_loss("kl", SHARES.clamp(min=1e-9).log(), SHARES)
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+
+    def test_smoothed_yes_and_no_meet_halfway(self):
+        target = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+        loss = classification_loss("bce", LOGITS, target, label_smoothing=0.2)
+        p = LOGITS.sigmoid()
+        wanted = 0.8 * target + 0.1
+        costs = -(wanted * p.log() + (1 - wanted) * (1 - p).log())
+        torch.testing.assert_close(loss, costs.mean())
+
+    @pytest.mark.parametrize(("kind", "loss"), [("class", "bce"), ("labels", "kl")])
+    def test_a_loss_that_does_not_fit_is_told(self, kind, loss):
+        with pytest.raises(ConfigError, match=f"loss is {loss}"):
+            tiny_task("classify", target_kind=kind, loss=loss)
+
+
+class TestScores:
+    """Against values by hand; UAR, WAR and F1 are those of classes."""
+
+    def test_shares(self):
+        metrics = DistributionMetrics(3)
+        answers = torch.tensor([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+        targets = torch.tensor([[0.3, 0.7, 0.0], [0.6, 0.0, 0.4]])
+        for answer, target in zip(answers.split(1), targets.split(1), strict=True):
+            metrics.update(answer, target)
+        scores, matrix = metrics.compute()
+        kl = torch.special.xlogy(targets, targets / answers).sum(1).mean()
+        assert scores["KL"].item() == pytest.approx(kl.item(), rel=1e-5)
+        cosine = torch.cosine_similarity(answers, targets).mean().item()
+        assert scores["cosine"].item() == pytest.approx(cosine, rel=1e-5)
+        assert scores["WAR"] == 0.5
+        assert matrix.tolist() == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
+        metrics.reset()
+        metrics.update(targets, targets)
+        assert metrics.compute()[0]["KL"] == 0
+
+    def test_labels(self):
+        metrics = LabelMetrics(2)
+        answers = torch.tensor([[0.9, 0.6], [0.6, 0.2], [0.2, 0.4]])
+        metrics.update(answers, torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
+        scores, matrix = metrics.compute()
+        # Of the first, ranks 1 and 3 of 3 are right: (1/1 + 2/3) / 2; of the second, rank 1.
+        assert scores["mAP"].item() == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
+        assert scores["F1_macro"].item() == pytest.approx((0.5 + 1) / 2)
+        assert scores["exact"].item() == pytest.approx(1 / 3)
+        assert matrix is None
+
+
+@pytest.fixture(scope="module")
+def table(corpus, tmp_path_factory):
+    """The tiny corpus with votes for each class, and with labels in one cell and in columns."""
+    rows = pd.read_csv(corpus / "manifest.csv", dtype=str)
+    for place, name in enumerate(CLASSES):
+        rows[name] = [(index * (place + 1)) % 5 + place for index in range(len(rows))]
+        rows[f"has {name}"] = (rows[name] > 2).astype(int)
+    rows["emotions"] = ["anger; joy" if index % 2 else "calm" for index in range(len(rows))]
+    path = tmp_path_factory.mktemp("table") / "clips.csv"
+    rows.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def fit(write_config, table, corpus, tmp_path, as_command):
+    def run_fit(*options, monitor, **data):
+        given = {"manifest": str(table), "root": str(corpus), "label": None, **data}
+        keeper = keep(filename="best", monitor=f"val/{monitor}", mode="max")
+        trainer = {"callbacks": [keeper], "enable_progress_bar": False, "max_epochs": 1}
+        config = write_config("classify", data=given, trainer=trainer)
+        done = run(
+            ["fit", f"--config={config}", *options, f"--trainer.default_root_dir={tmp_path}"]
+        )
+        return Path(done.trainer.log_dir)
+
+    return run_fit
+
+
+MIXING = ("--data.augmentation=FinetuningAugmentation", "--data.augmentation.mixup=0.8")
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "kl"])
+def test_shares_from_the_table_to_the_predictions(fit, table, loss):
+    folder = fit(f"--model.loss={loss}", *MIXING, monitor="WAR", distribution=CLASSES)
+    scores = json.loads((folder / "test_metrics.json").read_text())
+    assert {"test/KL", "test/cosine", "test/UAR", "test/WAR"} <= scores.keys()
+    answers = read_run_predictions(folder)
+    np.testing.assert_allclose(answers[CLASSES].sum(axis=1), 1, rtol=1e-5)
+    votes = pd.read_csv(table).set_index("id").loc[answers["id"], CLASSES]
+    shares = votes.div(votes.sum(axis=1), axis=0)
+    np.testing.assert_allclose(answers[[f"{name}_target" for name in CLASSES]], shares, rtol=1e-6)
+    assert answers["target"].tolist() == shares.idxmax(axis=1).tolist()
+    assert answers["prediction"].tolist() == answers[CLASSES].idxmax(axis=1).tolist()
+    description = read_model(checkpoint_of(folder)).description
+    assert (description.kind, description.target_kind) == ("classification", "distribution")
+
+
+@pytest.mark.parametrize("labels", ["emotions", [f"has {name}" for name in CLASSES]])
+def test_labels_from_the_table_to_the_predictions(fit, table, labels):
+    folder = fit(*MIXING, "--model.label_smoothing=0.1", monitor="mAP", labels=labels)
+    scores = json.loads((folder / "test_metrics.json").read_text())
+    assert {"test/mAP", "test/F1_macro", "test/exact"} <= scores.keys()
+    answers = read_run_predictions(folder)
+    known = pd.read_csv(table, keep_default_na=False).set_index("id").loc[answers["id"]]
+    classes = CLASSES if labels == "emotions" else labels
+    if labels == "emotions":
+        assert answers["targets"].tolist() == known["emotions"].tolist()
+    else:
+        true = answers[[f"{name}_target" for name in labels]]
+        assert (true.to_numpy() == known[labels].to_numpy()).all()
+    for _, row in answers.iterrows():
+        said = [name for name in classes if row[name] >= 0.5]
+        assert row["predictions"] == "; ".join(said)
+    model = read_model(checkpoint_of(folder))
+    assert model.description.target_kind == "labels"
+    scored = model.description.scoring()(torch.tensor([[0.0, 0.0, 0.0]]))
+    assert scored.tolist() == [[0.5, 0.5, 0.5]]
+
+
+def test_neighbours_refuse_shares_in_a_sentence(write_config, table, corpus, as_command, capsys):
+    data = {"manifest": str(table), "root": str(corpus), "label": None, "distribution": CLASSES}
+    config = write_config("classify", data=data)
+    options = ["--config=probe/nearest.yaml", "--trainer.logger=false"]
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", f"--config={config}", *options])
+    assert caught.value.code == 2
+    assert "shares or several labels" in capsys.readouterr().err

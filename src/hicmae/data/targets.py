@@ -12,6 +12,8 @@ from hicmae.data.manifest import row_name
 from hicmae.data.options import TargetKind
 from hicmae.errors import DataError
 
+__all__ = ["Labelling", "TargetKind", "names_in"]
+
 _BETWEEN_NAMES = re.compile(r"\s*[,;|]\s*")
 
 

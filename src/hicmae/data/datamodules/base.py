@@ -20,17 +20,10 @@ from hicmae.data.corpora.base import ExpectedCounts
 from hicmae.data.datamodules.loading import LoadingOptions, PrepareOn, clip_loader, ready_batch
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import check_files, check_manifest
-from hicmae.data.options import (
-    AudioAlignment,
-    ClipOptions,
-    ErrorPolicy,
-    InputSettings,
-    Pixels,
-    TargetKind,
-)
+from hicmae.data.options import AudioAlignment, ClipOptions, ErrorPolicy, InputSettings, Pixels
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.data.splits import Splits, ValidationPolicy, make_splits
-from hicmae.data.targets import Labelling
+from hicmae.data.targets import Labelling, TargetKind
 from hicmae.errors import ConfigError, DataError, check_at_least
 from hicmae.media import Region
 from hicmae.media.members import member_of
@@ -258,7 +251,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
     @property
     def num_outputs(self) -> int:
         """Outputs of a recogniser: classes or regressed values; 0 without labels."""
-        return len(self.class_names or self.target_names or ())
+        return len(self.labelling.names)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -336,8 +329,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             )
         if not self.files_are_listed:
             check_files(self.table.iloc[rows], self.source)
-        labelled = self.num_outputs > 0
-        size = self.clip_options.frame_size
+        labelled, size = self.num_outputs > 0, self.clip_options.frame_size
         return ClipDataset(
             self.table,
             self.clip_options,

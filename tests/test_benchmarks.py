@@ -1,5 +1,6 @@
 """Each benchmark runs at its smallest size; what it measures is not judged here."""
 
+import importlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tiny import tiny_architecture
@@ -71,6 +73,26 @@ def test_emotion(corpus, tmp_path):
     assert re.search(r"\| pre-trained, 2 a class, audio-visual \| [\d.]+ \| 1 \|", done.stdout)
     assert "| scratch, 2 a class, audio-visual | not run |" in done.stdout
     assert (tmp_path / "emotion-labels.png").stat().st_size > 5000
+
+
+def test_probes_of_emotion_tell_what_features_hold(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS / "emotion")
+    probes = importlib.import_module("probes")
+    clips = pd.DataFrame(
+        [
+            {"subject": f"actor {actor}", "fold": 1 + actor // 2, "emotion": emotion}
+            for actor in range(8)
+            for emotion in ("calm", "joy", "fear")
+            for _ in range(4)
+        ]
+    )
+    rng = np.random.default_rng(0)
+    codes = pd.get_dummies(clips["emotion"]).to_numpy(np.float32)
+    telling = codes + rng.normal(scale=0.1, size=codes.shape).astype(np.float32)
+    empty = rng.normal(size=codes.shape).astype(np.float32)
+    for kind in ("linear", "nearest"):
+        assert probes.accuracy(kind, telling, clips, 2) == 100
+        assert 10 < probes.accuracy(kind, empty, clips, None) < 60
 
 
 @pytest.mark.slow

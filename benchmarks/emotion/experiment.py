@@ -2,14 +2,16 @@
 
     python benchmarks/emotion/prepare.py --clips ../shared/clips --folder runs/emotion
     python benchmarks/emotion/experiment.py --folder runs/emotion --seeds 0 1 2
+    python benchmarks/emotion/probes.py --folder runs/emotion
     python benchmarks/emotion/report.py --folder runs/emotion --figures docs/figures
 
 Pre-trains configs/small/pretrain.yaml on clips without labels, then fine-tunes
 configs/small/finetune.yaml from the pre-trained weights and from scratch, leaving two actors out in
-turn, with all labels and with few, on both modalities and on each alone; then looks at the frozen
-features after more and more clips. The last epoch is tested, and no test clip decides anything.
-What is done is not done again, so a stopped experiment goes on; `--only pretraining` and the like
-run a part. `--smallest` makes one step of pre-training and of each fold, to see that all works.
+turn, with all labels and with few, on both modalities and on each alone; then pre-trains without
+one part of the method after the other, for a third of the time. The last epoch is tested, and no
+test clip decides anything. What is done is not done again, so a stopped experiment goes on;
+`--only pretraining` and the like run a part. `--smallest` makes one step of pre-training and of
+each fold, to see that all works.
 """
 
 from __future__ import annotations
@@ -33,11 +35,17 @@ STARTS = {
 }
 MODALITIES = {"audio_visual": [], "audio": ["--config=ablations/audio-only.yaml"]}
 MODALITIES["video"] = ["--config=ablations/video-only.yaml"]
-PROBES = {"linear": ["--config=probe/linear.yaml"], "nearest": ["--config=probe/nearest.yaml"]}
-PRETRAINING_EPOCHS = 40
-# Checkpoints that the frozen features are looked at, by epoch; 0 is before pre-training.
-SNAPSHOTS = (5, 10, 20, 40)
-PARTS = ("pretraining", "finetuning", "modalities", "probes")
+PRETRAINING_EPOCHS = 110
+# Pre-training without a part of the method or with another setting, and "as it is" for as long.
+VARIANTS = {
+    "as-it-is": [],
+    "no-contrast": ["--model.contrast_weight=0"],
+    "published-contrast": ["--model.contrast_weight=0.0025"],
+    "no-skips": ["--model.skip_layers=[]"],
+    "published-ratios": ["--model.video_mask_ratio=0.9", "--model.audio_mask_ratio=0.8"],
+}
+VARIANT_EPOCHS = 35
+PARTS = ("pretraining", "finetuning", "modalities", "variants")
 SMALLEST = [
     "--trainer.max_epochs=1",
     "--trainer.max_steps=1",
@@ -63,11 +71,6 @@ class Experiment:
         command = [sys.executable, "-m", "hicmae.cli", *options]
         subprocess.run(command, check=True)  # noqa: S603
 
-    @property
-    def pretraining(self) -> Path:
-        """Folder of the pre-training runs."""
-        return self.folder / "pretraining"
-
     def shared(self, table: str, seed: int) -> list[str]:
         """Options of every run: its clips, one cache for all, every seed."""
         return [
@@ -77,27 +80,23 @@ class Experiment:
             *(SMALLEST if self.smallest else ()),
         ]
 
-    def pretrain(self) -> None:
-        """Pre-trains, or goes on with it."""
-        done = self.pretraining / "done"
+    def pretrain(self, name: str, epochs: int, *options: str) -> None:
+        """Pre-trains into a folder of that name, or goes on with it."""
+        folder = self.folder / name
+        done = folder / "done"
         if done.exists():
             return
-        started = any(self.pretraining.glob("version_*/checkpoints/last.ckpt"))
+        started = any(folder.glob("version_*/checkpoints/last.ckpt"))
         self.hicmae(
             "fit",
             "--config=small/pretrain.yaml",
             *self.shared("unlabelled.csv", 0),
-            *([] if self.smallest else [f"--trainer.max_epochs={PRETRAINING_EPOCHS}"]),
-            f"--trainer.default_root_dir={self.pretraining}",
+            *options,
+            *([] if self.smallest else [f"--trainer.max_epochs={epochs}"]),
+            f"--trainer.default_root_dir={folder}",
             *(["--ckpt_path=last"] if started else []),
         )
         done.touch()
-
-    def checkpoint(self, epoch: int | None = None) -> Path:
-        """The pre-trained weights at the end, or after an epoch."""
-        name = "last" if epoch is None else f"epoch-{epoch - 1}"
-        found = self.pretraining.glob(f"version_*/checkpoints/{name}.ckpt")
-        return max(found, key=lambda path: path.stat().st_mtime)
 
     def crossval(self, name: str, seed: int, *options: str, labels: str = "all") -> None:
         """Runs the folds that are not done, into a folder of that name."""
@@ -113,21 +112,23 @@ class Experiment:
 
     def finetune(self, start: str, labels: str, modality: str, seed: int) -> None:
         """Fine-tunes in all folds."""
+        weights = checkpoint(self.folder / "pretraining")
         self.crossval(
             f"{start}-{labels}-{modality}",
             seed,
             *MODALITIES[modality],
             *([] if self.smallest else [f"--trainer.max_epochs={EPOCHS[labels]}"]),
             *STARTS[start],
-            *([f"--model.pretrained={self.checkpoint()}"] if start == "pre-trained" else []),
+            *([f"--model.pretrained={weights}"] if start == "pre-trained" else []),
             labels=labels,
         )
 
-    def probe(self, kind: str, epoch: int, seed: int) -> None:
-        """Looks at frozen features after an epoch; 0 is before any."""
-        before = f"--model.pretrained={self.checkpoint(epoch)}"
-        start = [before] if epoch else []
-        self.crossval(f"{kind}-epoch{epoch}", seed, *PROBES[kind], *start)
+
+def checkpoint(folder: Path, epoch: int | None = None) -> Path | None:
+    """The weights of a pre-training at its end or after an epoch, if it came there."""
+    name = "last" if epoch is None else f"epoch-{epoch - 1}"
+    found = folder.glob(f"version_*/checkpoints/{name}.ckpt")
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def main() -> None:
@@ -144,11 +145,11 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     experiment = Experiment(options.folder, options.smallest)
     if options.smallest:
-        experiment.pretrain()
+        experiment.pretrain("pretraining", 1)
         experiment.finetune("pre-trained", "2", "audio_visual", 0)
         return
     if "pretraining" in options.only:
-        experiment.pretrain()
+        experiment.pretrain("pretraining", PRETRAINING_EPOCHS)
     for seed in options.seeds:
         for labels in options.labels if "finetuning" in options.only else ():
             for start in options.starts:
@@ -156,9 +157,8 @@ def main() -> None:
         for modality in ("audio", "video") if "modalities" in options.only else ():
             for start in options.starts:
                 experiment.finetune(start, "all", modality, seed)
-    for kind in PROBES if "probes" in options.only else ():
-        for epoch in (0, *SNAPSHOTS):
-            experiment.probe(kind, epoch, seed=0)
+    for name, changes in VARIANTS.items() if "variants" in options.only else ():
+        experiment.pretrain(f"pretraining-{name}", VARIANT_EPOCHS, *changes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tables and figures of `experiment.py`, over the seeds that are done.
+"""Tables and figures of `experiment.py` and `probes.py`, over the seeds that are done.
 
     python benchmarks/emotion/report.py --folder runs/emotion [--figures docs/figures]
 
@@ -16,12 +16,14 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from experiment import LABELS, MODALITIES, PROBES, SNAPSHOTS, STARTS
+from experiment import LABELS, MODALITIES, STARTS
 from matplotlib.figure import Figure
 
 DRAWS = 10_000
 CHANCE = 100 / 6
+SHARE_OF_TRAINING = 0.95  # of the clips without labels; the others are held out
 COLOURS = {"scratch": "#000000", "pre-trained": "#0072B2"}
+FEATURE_COLOURS = {"both": "#000000", "audio": "#D55E00", "video": "#009E73"}
 Numbers = npt.NDArray[np.float64]
 
 
@@ -110,6 +112,27 @@ def labels_figure(folder: Path) -> Figure:
     return figure
 
 
+def probes_figure(folder: Path) -> Figure:
+    """What frozen features tell, against the views of clips that they were learnt from."""
+    table = pd.read_csv(folder / "probes.csv", dtype={"labels": str})
+    epochs = table["pre-training"].str.extract(r"epoch (\d+)")[0].astype(float)
+    clips = len(pd.read_csv(folder / "unlabelled.csv"))
+    table = table.assign(views=epochs * clips * SHARE_OF_TRAINING / 1000).dropna()
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(LABELS), sharey=True)
+    for labels, axes in zip(LABELS, panels, strict=True):
+        chosen = table[(table["labels"] == labels) & (table["probe"] == "linear")]
+        for features, colour in FEATURE_COLOURS.items():
+            rows = chosen[chosen["features"] == features]
+            axes.plot(rows["views"], rows["accuracy"], color=colour, marker="o", label=features)
+        axes.axhline(CHANCE, color="#999999", linestyle=":")
+        axes.set(title=f"{labels} labels a class", xlabel="thousand views of clips")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("linear probe, %")
+    panels[-1].legend(frameon=False)
+    return figure
+
+
 def main() -> None:
     """Prints the tables and draws the figure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -139,12 +162,10 @@ def main() -> None:
     both = runs["pre-trained", "all", "audio_visual"]
     for alone in ("audio", "video"):
         print(difference(f"both − {alone} alone", both, runs["pre-trained", "all", alone], actor))
-    print("\n| frozen features | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
-    for kind in PROBES:
-        for epoch in (0, *SNAPSHOTS):
-            print(line(f"{kind}, after epoch {epoch}", correct(folder, f"{kind}-epoch{epoch}")))
     if options.figures:
         labels_figure(folder).savefig(options.figures / "emotion-labels.png", dpi=160)
+        if (folder / "probes.csv").exists():
+            probes_figure(folder).savefig(options.figures / "emotion-probes.png", dpi=160)
 
 
 if __name__ == "__main__":

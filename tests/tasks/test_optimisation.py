@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tiny import tiny_architecture
 from torch import nn
 
+from hicmae.errors import ConfigError
 from hicmae.models import HiCMAE, RecognitionModel
 from hicmae.tasks.optimisation import LearningRate, layer_index, parameter_groups, warmup_cosine
 
@@ -128,6 +129,11 @@ class TestLearningRate:
     def test_how_a_step_gets_its_clips_does_not_matter(self):
         shares = [(256, 1, 1), (64, 4, 1), (64, 1, 4), (8, 16, 2)]
         assert {LearningRate(1e-3, *share).peak for share in shares} == {1e-3}
+
+    @pytest.mark.parametrize("stated", [0.0, -1e-3, math.nan, math.inf])
+    def test_a_rate_that_nothing_is_learnt_with_is_refused(self, stated):
+        with pytest.raises(ConfigError, match=r"learning_rate is .*; give a number above 0\."):
+            LearningRate(stated, clips_per_batch=8, processes=1, accumulated=1)
 
     def test_log_tells_every_factor(self):
         rate = LearningRate(1e-3, clips_per_batch=8, processes=16, accumulated=4)

@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import nn
 
+from hicmae.errors import ConfigError
+
 # The clips of a step for which `learning_rate` is stated; the rate in use grows with those of a run
 # (paper section 4.2, after Goyal et al.).
 REFERENCE_CLIPS = 256
@@ -27,12 +29,19 @@ class LearningRate:
         clips_per_batch: Clips that one process trains on in one batch.
         processes: Processes of all nodes together.
         accumulated: Batches whose gradients are summed before a step.
+
+    Raises:
+        ConfigError: The stated rate is none that anything is learnt with.
     """
 
     stated: float
     clips_per_batch: int
     processes: int
     accumulated: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stated < math.inf:
+            raise ConfigError(f"learning_rate is {self.stated}; give a number above 0.")
 
     @property
     def clips_per_step(self) -> int:

@@ -65,6 +65,8 @@ def test_every_published_config_finds_its_own_results():
     ("name", "option", "value", "expected"),
     [
         ("crema-d", "classes", 4, "crema-d-4"),
+        ("crema-d", "target", "votes", None),
+        ("dfew", "target", "votes", None),
         ("mafw", "classes", 43, "mafw-43"),
         ("mer2023", "test_set", "noise", None),
         ("iemocap", "classes", 6, None),

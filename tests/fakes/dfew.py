@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 from media_factory import numbered_picture, write_clip, write_image
 
 CLIPS = (
@@ -60,8 +61,7 @@ def write_dfew(
     shutil.copy(images[0], sampled / "1.jpg")
     (root / "Clip" / "clip_224x224_avi").mkdir()
     (root / "Clip" / "clip_224x224_avi" / "00001.avi").touch()
-    (root / "Annotation").mkdir()
-    (root / "Annotation" / "annotation.xlsx").touch()
+    _write_votes(root / "Annotation" / "annotation.xlsx")
 
     for fold in range(5):
         for part, tested in (("train", False), ("test", True)):
@@ -76,3 +76,19 @@ def write_dfew(
     whole.unlink()
     shutil.rmtree(root / "images")
     return sorted(f"{number:05d}" for number, _ in CLIPS)
+
+
+def votes_of(number: int, label: int) -> list[int]:
+    """Ten votes for labels 1 to 7: seven or more for the label of a clip, if it has one."""
+    votes = [0] * 7
+    votes[label - 1 if label else 0] = 7 if label else 5
+    votes[number % 7] += 10 - sum(votes)
+    return votes
+
+
+def _write_votes(path: Path) -> None:
+    names = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+    columns = [*(f"{label}{name}" for label, name in enumerate(names, start=1)), "order", "label"]
+    rows = [[*votes_of(number, label), number, label] for number, label in (*CLIPS, (3, 0))]
+    path.parent.mkdir()
+    pd.DataFrame(rows, columns=columns).to_excel(path, index=False)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import codecs
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hicmae.errors import DataError
+from hicmae.errors import ConfigError, DataError
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -34,6 +36,25 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     return table.rename(columns=lambda name: str(name).strip())
+
+
+def sheet_as_csv(path: Path) -> StringIO:
+    """The first sheet of an Excel file as the CSV file that it could be saved as.
+
+    Raises:
+        ConfigError: The package that reads it is missing.
+        DataError: It is no Excel file.
+    """
+    try:
+        sheet = pd.read_excel(path, dtype=str, keep_default_na=False)
+    except ImportError as error:
+        raise ConfigError(
+            f"{path} is read by the package openpyxl: pip install 'hicmae[excel]', or save the "
+            f"table beside it as {path.with_suffix('.csv').name}."
+        ) from error
+    except (ValueError, BadZipFile, KeyError) as error:
+        raise DataError(f"{path} is no Excel file ({error}); download it again.") from error
+    return StringIO(sheet.to_csv(index=False))
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

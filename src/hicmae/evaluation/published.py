@@ -86,7 +86,8 @@ def published_corpus(data: dict[str, Any]) -> PublishedCorpus | None:
     option never sets a number beside one of another test.
 
     Args:
-        data: Section `data` of a run's config, with all options.
+        data: Section `data` of a run's config. An option that it lacks is one that came later,
+            and has the value of the published tests.
 
     Returns:
         The published results; None where the test is none of the published ones.
@@ -95,6 +96,8 @@ def published_corpus(data: dict[str, Any]) -> PublishedCorpus | None:
     options = data.get("init_args") or {}
     for corpus in published_corpora().values():
         wanted = corpus.data_options.items()
-        if corpus.data_class == name and all(options.get(key) == value for key, value in wanted):
+        if corpus.data_class == name and all(
+            options.get(key, value) == value for key, value in wanted
+        ):
             return corpus
     return None

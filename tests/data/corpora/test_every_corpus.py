@@ -1,10 +1,13 @@
 """Every corpus and variant by the command line: table, check, fine-tuning, test, predictions."""
 
+import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from fakes import crema_d, dfew
 from fakes.avcaffe import write_avcaffe
 from fakes.crema_d import write_crema_d
 from fakes.dfew import write_dfew
@@ -43,6 +46,7 @@ def write_mafw_43(root):
 FAKES = {
     "mafw": write_mafw,
     "mafw-43": write_mafw_43,
+    "mafw-labels": write_mafw_43,
     "dfew": write_dfew,
     "mer2023": write_mer2023,
     "crema-d": write_crema_d,
@@ -58,7 +62,7 @@ FAKES = {
     "enterface05": write_enterface05,
     "savee": write_savee,
 }
-UNPUBLISHED = {"mafw-43", "avcaffe-arousal", "avcaffe-valence"}
+UNPUBLISHED = {"mafw-43", "mafw-labels", "avcaffe-arousal", "avcaffe-valence"}
 WITHOUT_CORPUS = {"manifest", "manifest-regression"}
 
 SMALL_DATA = [
@@ -182,6 +186,35 @@ def test_a_clip_without_a_file_is_told_or_left_out(tmp_path):
     assert pd.read_csv("check/clips.csv")["id"].tolist() == clips[:-1]
     with pytest.raises(ConfigError, match=r"data\.missing is 'skip'; give raise or leave_out"):
         RAVDESSDataModule("RAVDESS", missing="skip")
+
+
+def votes_in_crema_d():
+    return {
+        f"{actor}_{rest}": crema_d.VOTES.get(rest[4:7], crema_d.OTHER_VOTES)
+        for actor, clips in crema_d.CLIPS.items()
+        for rest in clips
+    }
+
+
+def votes_in_dfew():
+    return {f"{number:05d}": dfew.votes_of(number, label) for number, label in dfew.CLIPS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "votes"), [("crema-d", votes_in_crema_d), ("dfew", votes_in_dfew)]
+)
+def test_votes_from_the_download_to_the_predictions(name, votes, fake, tmp_path):
+    root, _ = fake(FAKES[name])
+    source = [f"--config=finetune/{name}.yaml", f"--data.root={root}", "--data.target=votes"]
+    done = run(["fit", *source, *SMALL_RUN, f"--trainer.default_root_dir={tmp_path}"])
+    folder = Path(done.trainer.log_dir)
+    scores = json.loads((folder / "test_metrics.json").read_text())
+    assert {"test/KL", "test/cosine", "test/WAR"} <= scores.keys()
+    answers = pd.read_csv(folder / "test_predictions.csv", dtype={"id": str})
+    given = np.array([votes()[clip] for clip in answers["id"]], dtype=float)
+    found = answers[[f"{name}_target" for name in done.datamodule.class_names]]
+    np.testing.assert_allclose(found, given / given.sum(axis=1, keepdims=True), rtol=1e-6)
 
 
 @pytest.mark.slow

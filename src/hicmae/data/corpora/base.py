@@ -14,6 +14,7 @@ import pandas as pd
 
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.options import TargetKind
+from hicmae.data.table_files import sheet_as_csv
 from hicmae.errors import DataError
 from hicmae.media.listing import files_by_name
 
@@ -232,18 +233,24 @@ class Corpus(ABC):
         )
 
     def label_rows(self, path: Path, *columns: str) -> Iterator[tuple[str, dict[str, str]]]:
-        """The rows of a CSV file of labels, with the place that messages name.
+        """The rows of a file of labels, with the place that messages name.
 
         Labels are ASCII; the free text beside them may be of any encoding.
 
         Args:
-            path: The file.
+            path: A CSV file, or the first sheet of an Excel file (.xlsx).
             *columns: What it needs to have; the rows have all its columns, without blanks around.
 
         Raises:
-            DataError: A column is missing.
+            DataError: A column is missing, or it is no Excel file.
+            ConfigError: The package that reads Excel files is missing.
         """
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        excel = path.suffix.lower() == ".xlsx"
+        with (
+            sheet_as_csv(path)
+            if excel
+            else path.open(encoding="utf-8-sig", errors="replace", newline="")
+        ) as file:
             rows = csv.DictReader(file, restkey="", restval="")
             there = rows.fieldnames or ()
             if not set(columns) <= set(there):
@@ -265,6 +272,28 @@ class Corpus(ABC):
             told = "; ".join(f"{', '.join(clips)}: {reason}" for reason, clips in reasons.items())
             log.info("%s: %d clips are left out (%s).", self.name, bad.sum(), told)
         return table[~bad].reset_index(drop=True)
+
+    def with_votes(
+        self, table: pd.DataFrame, votes: Mapping[str, Mapping[str, str]], path: Path
+    ) -> pd.DataFrame:
+        """Puts the votes for every class into a column of its name, in place of the label.
+
+        Args:
+            table: The clips in the lists.
+            votes: The votes for each class, by clip.
+            path: Where they were read, for messages.
+
+        Raises:
+            DataError: A listed clip has no votes.
+        """
+        lacking = [clip for clip in table["id"] if clip not in votes]
+        if lacking:
+            raise DataError(
+                f"{self.name}: {path} has no votes for {len(lacking)} of {len(table)} listed "
+                f"clips, such as {lacking[0]}; take the table as it is downloaded."
+            )
+        shares = pd.DataFrame([votes[clip] for clip in table["id"]], index=table.index)
+        return pd.concat([table.drop(columns="emotion"), shares], axis=1)
 
     def with_files(
         self,

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
+from hicmae.data.options import TargetKind
 from hicmae.errors import ConfigError, DataError
 from hicmae.media.listing import VIDEO_SUFFIXES
 
@@ -32,19 +33,23 @@ _CLASS_CLIPS = {"ANG": 1271, "DIS": 1270, "FEA": 1271, "HAP": 1271, "NEU": 1086,
 class CREMAD(Corpus):
     """Crowd-sourced Emotional Multimodal Actors Dataset.
 
-    The label is the emotion that the actor was asked to show, as the file name has it, not the
-    raters' vote. Picture comes from the Flash videos and sound from the wav files, since some
-    videos of early copies are silent. Fold k tests 18 actors, 1001 to 1018 first; the last fold
-    tests the remaining 19, as in the reference implementation's lists.
+    The label is the emotion that the actor was asked to show, as the file name has it, or the votes
+    of the people who saw and heard the clip, about ten. Picture comes from the Flash videos and
+    sound from the wav files, since some videos of early copies are silent. Fold k tests 18 actors,
+    1001 to 1018 first; the last fold tests the remaining 19, as in the reference implementation's
+    lists.
 
     Attributes:
         classes: 6, or 4 to leave out the clips of disgust and fear.
+        target: "intended" is what the actor was to show, "votes" the share of each emotion among
+            the votes.
 
     Raises:
-        ConfigError: `classes` is neither 6 nor 4.
+        ConfigError: `classes` is neither 6 nor 4, or is 4 with votes, which are for six.
     """
 
     classes: Literal[6, 4] = 6
+    target: Literal["intended", "votes"] = "intended"
 
     name: ClassVar[str] = "CREMA-D"
     layout: ClassVar[str] = (
@@ -72,6 +77,10 @@ class CREMAD(Corpus):
     def __post_init__(self) -> None:
         if self.classes not in _TEST_CLIPS:
             raise ConfigError(f"data.classes is {self.classes}; CREMA-D is used with 6 or 4.")
+        if self.target == "votes" and self.classes != 6:
+            raise ConfigError(
+                "data.target is votes, which are for six emotions: leave data.classes out."
+            )
 
     @property
     def expected(self) -> ExpectedCounts:
@@ -84,6 +93,11 @@ class CREMAD(Corpus):
     def class_names(self) -> tuple[str, ...]:
         """The emotions as file names have them."""
         return tuple(_CLASS_CLIPS) if self.classes == 6 else ("ANG", "HAP", "NEU", "SAD")
+
+    @property
+    def target_kind(self) -> TargetKind:
+        """Votes are shares of the classes."""
+        return "distribution" if self.target == "votes" else "class"
 
     @property
     def fold_count(self) -> int:
@@ -114,7 +128,18 @@ class CREMAD(Corpus):
             ("audio", sounds, audio_folder),
         ):
             table = self.with_files(table, column, self._without_stubs(files), folder)
-        return table
+        return self._with_votes(table, root) if self.target == "votes" else table
+
+    def _with_votes(self, table: pd.DataFrame, root: Path) -> pd.DataFrame:
+        """Adds the votes of those who saw and heard a clip; its rows count from 300001."""
+        path = self.find(root, "processedResults/tabulatedVotes.csv", what="table of votes")
+        codes = {name: name[0] for name in self.class_names}
+        votes = {
+            row["fileName"]: {name: row[code] for name, code in codes.items()}
+            for _, row in self.label_rows(path, "", "fileName", *codes.values())
+            if row[""].startswith("3")
+        }
+        return self.with_votes(table, votes, path)
 
     def _without_stubs(self, files: dict[str, Path]) -> dict[str, Path]:
         """The files that are clips, not text that Git LFS leaves in their place.

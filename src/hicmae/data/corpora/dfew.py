@@ -8,6 +8,7 @@ import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
+from hicmae.data.options import TargetKind
 from hicmae.errors import DataError
 from hicmae.media.listing import VIDEO_SUFFIXES, nearest
 
@@ -40,9 +41,12 @@ class DFEW(Corpus):
     Attributes:
         pictures: "faces" shows the aligned faces that the corpus brings; "original" the whole
             scene.
+        target: "class" is the single label, "votes" the share of each emotion among the ten votes
+            that it comes from.
     """
 
     pictures: Literal["faces", "original"] = "faces"
+    target: Literal["class", "votes"] = "class"
 
     name: ClassVar[str] = "DFEW"
     layout: ClassVar[str] = (
@@ -75,6 +79,11 @@ class DFEW(Corpus):
         return ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
 
     @property
+    def target_kind(self) -> TargetKind:
+        """Votes are shares of the classes."""
+        return "distribution" if self.target == "votes" else "class"
+
+    @property
     def fold_count(self) -> int:
         """Five official folds."""
         return len(_FOLDS)
@@ -90,6 +99,8 @@ class DFEW(Corpus):
             self.name,
             [(self._list(root, "train", fold), self._list(root, "test", fold)) for fold in _FOLDS],
         )
+        if self.target == "votes":
+            table = self._with_votes(table, root)
         place = self.find(
             root,
             "Clip/original",
@@ -109,6 +120,17 @@ class DFEW(Corpus):
         for place in reversed(places):
             faces |= nearest(numbered_folders(place), place, folders=self.published_folders)
         return self.with_files(table, "video", faces, places[0])
+
+    def _with_votes(self, table: pd.DataFrame, root: Path) -> pd.DataFrame:
+        names = ("annotation.csv", "annotation.xlsx")
+        places = (f"{folder}{name}" for name in names for folder in ("Annotation/", ""))
+        path = self.find(root, *places, what="table of votes")
+        columns = {name: f"{label}{name}" for label, name in enumerate(self.class_names, start=1)}
+        votes = {
+            row["order"].zfill(5): {name: row[column] for name, column in columns.items()}
+            for _, row in self.label_rows(path, "order", *columns.values())
+        }
+        return self.with_votes(table, votes, path)
 
     def _list(self, root: Path, part: str, fold: int) -> LabelList:
         spellings = (spelling.format(part=part, fold=fold) for spelling in _LISTS)

@@ -10,11 +10,11 @@ import pandas as pd
 
 from hicmae.data.corpora.base import Corpus, ExpectedCounts
 from hicmae.data.corpora.fold_lists import LabelList, listed_clips, numbered_folders
-from hicmae.errors import DataError
+from hicmae.data.options import TargetKind
+from hicmae.errors import ConfigError, DataError
 from hicmae.media.listing import VIDEO_SUFFIXES, nearest
 
 _FOLDS = range(1, 6)
-_KIND = {11: "single", 43: "compound"}
 _SINGLE = (
     "anger",
     "disgust",
@@ -82,10 +82,16 @@ class MAFW(Corpus):
         classes: 11 for the lists of single labels, 43 for those that have compounds too.
         pictures: "clips" shows the whole scene of data/clips; "frames" the faces that the corpus
             brings in data/frames, with the sound of the clip.
+        target: "class" is one class of a clip; "labels" reads the lists that have compounds, and
+            gives a clip every one of the eleven emotions that its compound names.
+
+    Raises:
+        ConfigError: `target` is labels, which are of eleven classes, and `classes` is not 11.
     """
 
     classes: Literal[11, 43] = 11
     pictures: Literal["clips", "frames"] = "clips"
+    target: Literal["class", "labels"] = "class"
 
     name: ClassVar[str] = "MAFW"
     layout: ClassVar[str] = (
@@ -112,10 +118,16 @@ class MAFW(Corpus):
         )
     )
 
+    def __post_init__(self) -> None:
+        if self.target == "labels" and self.classes != 11:
+            raise ConfigError(
+                "data.target is labels, each of eleven emotions: leave data.classes out."
+            )
+
     @property
     def expected(self) -> ExpectedCounts:
-        """Counts of the public implementation's lists; it has none with 43 classes."""
-        if self.classes == 43:
+        """Counts of the public implementation's lists; it has none with compounds."""
+        if self._compounds:
             return ExpectedCounts()
         sizes = (1388, 639, 625, 1236, 1136, 1466, 1070, 236, 916, 262, 182)
         return ExpectedCounts(
@@ -130,6 +142,20 @@ class MAFW(Corpus):
         return _SINGLE if self.classes == 11 else _SINGLE + _COMPOUND
 
     @property
+    def target_kind(self) -> TargetKind:
+        """Whether a clip has one class or several labels, which one column names."""
+        return self.target
+
+    @property
+    def label_column(self) -> str:
+        """The column that names the class or the labels."""
+        return "emotion"
+
+    @property
+    def _compounds(self) -> bool:
+        return self.classes == 43 or self.target == "labels"
+
+    @property
     def fold_count(self) -> int:
         """Five official folds."""
         return len(_FOLDS)
@@ -141,7 +167,7 @@ class MAFW(Corpus):
 
     def clips(self, root: Path) -> pd.DataFrame:
         """Lists the clips of the official lists below `root`; see `Corpus.clips`."""
-        kind = _KIND[self.classes]
+        kind = "compound" if self._compounds else "single"
         folder = self.find(
             root,
             f"Train & Test Set/{kind}/no_caption",
@@ -160,6 +186,8 @@ class MAFW(Corpus):
             ],
         )
         table = self.without_known_bad(table)
+        if self.target == "labels":
+            table["emotion"] = table["emotion"].str.replace("_", "; ")
         place = self.find(root, "data/clips", "clips", what="folder of clips")
         files = self.files(place, (".mp4",), VIDEO_SUFFIXES, wanted=table["id"])
         if self.pictures == "clips":
@@ -184,7 +212,8 @@ class MAFW(Corpus):
             raise DataError(
                 f"MAFW: {path} is not UTF-8 text as the lists of no_caption are ({error})."
             ) from error
-        class_of = {frozenset(name.split("_")): name for name in self.class_names}
+        classes = _SINGLE + _COMPOUND if self._compounds else _SINGLE
+        class_of = {frozenset(name.split("_")): name for name in classes}
         labels: dict[str, str] = {}
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
@@ -198,7 +227,7 @@ class MAFW(Corpus):
             name = class_of.get(frozenset(_BETWEEN_PARTS.split(label.lower())))
             if name is None:
                 raise DataError(
-                    f"MAFW: {path}, line {number}: {label!r} is none of the {self.classes} "
+                    f"MAFW: {path}, line {number}: {label!r} is none of the {len(classes)} "
                     f"classes made of {', '.join(_SINGLE)}; expected a line such as "
                     "'00025.mp4 anger'."
                 )

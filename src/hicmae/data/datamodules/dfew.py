@@ -14,10 +14,12 @@ class DFEWDataModule(CorpusDataModule):
         fold: Official fold to test, 1 to 5.
         pictures: "faces" shows the aligned faces of Clip/clip_224x224; "original" the whole scene
             of Clip/original, where the sound always comes from.
+        target: "class" for the single label; "votes" for the share of each emotion among the votes,
+            of Annotation/annotation.xlsx.
         **kwargs: Options of `CorpusDataModule`.
     """
 
-    telling_options = (*CorpusDataModule.telling_options, "pictures")
+    telling_options = (*CorpusDataModule.telling_options, "pictures", "target")
 
     def __init__(
         self,
@@ -25,6 +27,9 @@ class DFEWDataModule(CorpusDataModule):
         fold: int = 1,
         *,
         pictures: Literal["faces", "original"] = "faces",
+        target: Literal["class", "votes"] = "class",
         **kwargs: Any,
     ) -> None:
-        super().__init__(corpus=DFEW(pictures=pictures), root=root, fold=fold, **kwargs)
+        super().__init__(
+            corpus=DFEW(pictures=pictures, target=target), root=root, fold=fold, **kwargs
+        )

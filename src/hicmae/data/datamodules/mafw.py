@@ -15,10 +15,12 @@ class MAFWDataModule(CorpusDataModule):
         classes: 11 for the lists of single labels, 43 for those that have compounds too.
         pictures: "clips" shows the whole scene of data/clips; "frames" the faces that the corpus
             brings in data/frames, with the sound of the clip.
+        target: "class" for one class of a clip; "labels" for every emotion of the eleven that the
+            lists with compounds give it.
         **kwargs: Options of `CorpusDataModule`.
     """
 
-    telling_options = (*CorpusDataModule.telling_options, "classes", "pictures")
+    telling_options = (*CorpusDataModule.telling_options, "classes", "pictures", "target")
 
     def __init__(
         self,
@@ -27,7 +29,8 @@ class MAFWDataModule(CorpusDataModule):
         *,
         classes: Literal[11, 43] = 11,
         pictures: Literal["clips", "frames"] = "clips",
+        target: Literal["class", "labels"] = "class",
         **kwargs: Any,
     ) -> None:
-        corpus = MAFW(classes=classes, pictures=pictures)
+        corpus = MAFW(classes=classes, pictures=pictures, target=target)
         super().__init__(corpus=corpus, root=root, fold=fold, **kwargs)

@@ -68,7 +68,7 @@ def test_tables_of_votes_that_lack_something_are_told(crema_d, tmp_path):
     with pytest.raises(DataError, match="no votes for 1 of 15 listed clips, such as 1091_WSI_SAD"):
         corpus.manifest(root)
     changed(path, "".join([lines[0].replace('"F"', '"E"'), *lines[1:]]))
-    with pytest.raises(DataError, match=r"expected , fileName, A, D, F, H, N, S"):
+    with pytest.raises(DataError, match=r"expected one without a name, fileName, A, D, F, H, N, S"):
         corpus.manifest(root)
     path.unlink()
     with pytest.raises(DataError, match=r"no table of votes \(processedResults/tabulatedVotes"):

@@ -254,9 +254,10 @@ class Corpus(ABC):
             rows = csv.DictReader(file, restkey="", restval="")
             there = rows.fieldnames or ()
             if not set(columns) <= set(there):
+                expected = ", ".join(name or "one without a name" for name in columns)
                 raise DataError(
                     f"{self.name}: {path} has the columns {', '.join(there) or '(none)'}; "
-                    f"expected {', '.join(columns)}."
+                    f"expected {expected}."
                 )
             for row in rows:
                 place = f"{self.name}: {path}, line {rows.line_num}"

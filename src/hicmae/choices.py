@@ -12,6 +12,18 @@ Faces = Literal["crop", "none"]
 Use = Literal["both", "audio", "video"]
 """What an audio-visual model is given of a clip."""
 
+USED: dict[Use, str] = {"both": "both", "audio": "sound alone", "video": "picture alone"}
+"""What a clip was recognised by, in words for people."""
+
+Senses = Literal["both", "any", "audio", "video"]
+"""What clips of a data set have, and what of it is shown to a model."""
+
+
+def use_of(seen: bool, heard: bool) -> Use:
+    """The word for what of a clip was seen and heard, of which one is true."""
+    return "both" if seen and heard else "video" if seen else "audio"
+
+
 Per = Literal["window", "clip"]
 """What a row of features stands for."""
 

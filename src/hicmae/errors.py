@@ -15,6 +15,14 @@ class DataError(HicmaeError):
     """A clip, label or table that cannot be used; the message names the file or row."""
 
 
+class PicturesMissingError(DataError):
+    """A file whose pictures are wanted and that has none."""
+
+
+class SoundMissingError(DataError):
+    """A file whose sound is wanted and that has none."""
+
+
 class ConfigError(HicmaeError):
     """An option or a combination of options that cannot work; the message names the option."""
 

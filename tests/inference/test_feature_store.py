@@ -39,6 +39,7 @@ def embedding(source, person, windows, *, seed=0, width=WIDTH):
         joint=numbers(windows, 4 * width),
         video_layers=numbers(windows, LAYERS, width),
         audio_layers=None,
+        window_senses=np.stack([start % 2 == 0, start >= 0], axis=1),
     )
 
 
@@ -90,6 +91,9 @@ def test_all_comes_back(tmp_path, clips, suffix, layers):
     np.testing.assert_array_equal(
         features.table[["start", "end"]].to_numpy(), stacked(clips, "window_times")
     )
+    np.testing.assert_array_equal(
+        features.table[["seen", "heard"]].to_numpy(), stacked(clips, "window_senses")
+    )
     assert features.audio_layers is None
     if layers:
         np.testing.assert_array_equal(features.video_layers, stacked(clips, "video_layers"))
@@ -105,19 +109,29 @@ def test_what_is_kept_is_one_table_for_other_programs(tmp_path, clips):
         store.add(str(clip), embeddings)
     table = ds.dataset(store.folder, format="parquet").to_table()
     assert len(table) == 8
-    assert table.column_names == ["person", "start", "end", "joint", "video_layers"]
+    assert table.column_names == [
+        "person",
+        "start",
+        "end",
+        "seen",
+        "heard",
+        "joint",
+        "video_layers",
+    ]
 
 
 def test_means_of_people(tmp_path, clips):
     output = tmp_path / "features.npz"
     fill(FeatureStore(output, {}, per="clip", layers=True), clips)
     features = read_features(output)
+    seen = features.table.pop("seen").tolist()
     assert features.table.to_numpy().tolist() == [
-        ["one.mp4", 1, 0.0, 4.0],
-        ["deep/zwei ü.mp4", 1, 0.0, 2.0],
-        ["deep/zwei ü.mp4", 2, 0.0, 3.0],
-        ["three.mp4", 1, 0.0, 3.0],
+        ["one.mp4", 1, 0.0, 4.0, 1.0],
+        ["deep/zwei ü.mp4", 1, 0.0, 2.0, 1.0],
+        ["deep/zwei ü.mp4", 2, 0.0, 3.0, 1.0],
+        ["three.mp4", 1, 0.0, 3.0, 1.0],
     ]
+    assert seen == pytest.approx([2 / 3, 1.0, 1 / 2, 1 / 2])  # of the windows
     first = next(iter(clips.values()))[0]
     np.testing.assert_allclose(features.joint[0], first.joint.mean(0), rtol=1e-6)
     np.testing.assert_allclose(features.video_layers[0], first.video_layers.mean(0), rtol=1e-6)

@@ -110,7 +110,14 @@ class TestScores:
             person.window_times[[0, 1, -1]], [[0, 0.64], [0.32, 0.96], [3.36, 4]]
         )
         assert found.emotion == CLASSES[int(person.scores.argmax())]
-        assert list(found.to_frame().columns) == ["source", "person", "start", "end", *CLASSES]
+        assert list(found.to_frame().columns) == [
+            "source",
+            "person",
+            "start",
+            "end",
+            "used",
+            *CLASSES,
+        ]
 
     def test_batches_do_not_matter(self):
         one, many = (recognizer(batch_size=size).recognize(array(90)) for size in (1, 64))

@@ -31,6 +31,7 @@ def person(number=1, *, start=0.0, end=SECONDS, outputs=8, boxes=True):
         window_scores=scores.astype(np.float32),
         box_times=times if boxes else times[:0],
         boxes=np.repeat(box, len(times), axis=0) if boxes else np.zeros((0, 4), np.float32),
+        window_senses=np.ones((len(begins), 2), bool),
     )
 
 
@@ -205,7 +206,9 @@ class TestAnnotator:
 def test_boxes_are_bridged_over_short_gaps_only():
     times = np.array([0.0, 0.2, 2.0], np.float32)
     boxes = np.array([[0, 0, 10, 10], [20, 0, 10, 10], [40, 0, 10, 10]], np.float32)
-    someone = Person(1, 0, 2, *(np.zeros((1, 2), np.float32),) * 3, times, boxes)
+    someone = Person(
+        1, 0, 2, *(np.zeros((1, 2), np.float32),) * 3, times, boxes, np.ones((1, 2), bool)
+    )
     np.testing.assert_allclose(box_at(someone, 0.1, 0.03), [10, 0, 10, 10], rtol=1e-5)
     assert box_at(someone, 1.0, 0.03) is None
     assert box_at(someone, 2.02, 0.03)[0] == 40

@@ -9,7 +9,6 @@ from tiny import tiny_architecture
 
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.models import RecognitionModel
 
 CLASSES = ("anger", "calm", "joy")
 
@@ -27,12 +26,7 @@ def recognizer_of() -> Callable[..., EmotionRecognizer]:
         }
         description = ModelDescription(**(fields | changes))  # type: ignore[arg-type]
         torch.manual_seed(3)
-        model = RecognitionModel(
-            description.architecture,
-            len(description.outputs),
-            modality=description.modality,
-            feature_fusion=description.feature_fusion,
-        )
+        model = description.model()
         # A fresh head answers nearly alike to everything.
         if description.outputs:
             torch.nn.init.normal_(model.head.weight, std=0.2)

@@ -1,5 +1,6 @@
 """What the page tells of a clip, and how."""
 
+import dataclasses
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from hicmae.errors import DataError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.serve.analysis import Answer, PersonAnswer, UploadLimits, analyse
+from hicmae.serve.analysis import Answer, UploadLimits, analyse
 from hicmae.serve.panels import about_html, answer_html, message_box, progress_box
 
 Build = Callable[..., EmotionRecognizer]
@@ -180,9 +181,7 @@ def test_says_how_many_come_first_and_what_is_done() -> None:
 
 def test_several_people_have_a_tab_each(answer: Answer) -> None:
     (person,) = answer.people
-    second = PersonAnswer(
-        2, person.scores[::-1], person.window_times, person.window_scores, person.moment
-    )
+    second = dataclasses.replace(person, number=2, scores=person.scores[::-1])
     both = Answer(answer.name, answer.kind, answer.outputs, answer.duration, True, (person, second))
     tags = Tags(answer_html(both))
     assert tags.count("input") == tags.count("label") == tags.count("section", "hm-panel") == 2

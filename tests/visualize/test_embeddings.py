@@ -24,7 +24,7 @@ EMOTIONS = ["anger", "calm", "joy"]
 def embedding(source, joint, person=1):
     joint = np.asarray(joint, np.float32)
     times = np.stack([np.arange(len(joint)), np.arange(len(joint)) + 1], 1).astype(np.float32)
-    return Embedding(source, person, times, joint, None, None)
+    return Embedding(source, person, times, joint, None, None, np.ones((len(joint), 2), bool))
 
 
 def made(clips=24):

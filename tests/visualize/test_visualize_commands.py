@@ -30,7 +30,7 @@ def run(tmp_path_factory):
         for index, clip in enumerate(clips):
             joint = np.random.default_rng(index).normal(size=(2, 4)).astype(np.float32)
             times = np.array([[0, 1], [1, 2]], np.float32)
-            embedding = Embedding(str(clip), 1, times, joint, None, None)
+            embedding = Embedding(str(clip), 1, times, joint, None, None, np.ones((2, 2), bool))
             rows.append(store.add(str(clip), [embedding]))
         store.write_out(rows, [clip.name for clip in clips])
     return folder

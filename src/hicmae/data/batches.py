@@ -36,11 +36,14 @@ class ClipData(TypedDict, total=False):
         frames: uint8 (V, T, S, S, 3), or as planes (V, T, 3 · S / 2, S).
         rgb_matrix: Of planes, float32 (3, 4), as `hicmae.media.colour` has it.
         waveform: float32 sound of each of the V views.
+        senses: Whether it is seen and whether it is heard, if clips may lack one. Frames that are
+            not there are grey, and so much sound is empty.
     """
 
     frames: npt.NDArray[np.uint8]
     rgb_matrix: npt.NDArray[np.float32]
     waveform: list[npt.NDArray[np.float32]]
+    senses: tuple[bool, bool]
 
 
 class ClipItem(ClipData, total=False):
@@ -50,8 +53,6 @@ class ClipItem(ClipData, total=False):
         id: Its name.
         index: Its place in the data set.
         group: What it is judged with, if any clip of the table has a group.
-        senses: Whether it is seen and whether it is heard, if clips may lack one; frames or
-            waveforms that are not there are grey or empty.
         target: Class index, or float32 (K,), if there are labels.
         drawn: Epoch, and where the clip comes in its process and epoch, if it came by a sampler.
         skipped: Why it was not read.
@@ -61,7 +62,6 @@ class ClipItem(ClipData, total=False):
     id: str
     index: int
     group: str | None
-    senses: tuple[bool, bool]
     target: Any
     drawn: tuple[int, int]
     skipped: str

@@ -25,6 +25,8 @@ def collate(items: Sequence[ClipItem]) -> RawBatch:
     }
     if "group" in items[0]:
         batch["group"] = [item["group"] for item in read]
+    if read and "senses" in read[0]:
+        batch["senses"] = torch.tensor([item["senses"] for item in read])
     for name in _STACKED:
         if read and name in read[0]:
             batch[name] = torch.from_numpy(np.stack([item[name] for item in read]))

@@ -1,6 +1,6 @@
 """Clips of a manifest as raw frames and waveforms, and the order in which they are drawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -15,10 +15,14 @@ from hicmae.data.cache import ClipCache
 from hicmae.data.manifest import Clip
 from hicmae.data.options import ClipOptions
 from hicmae.data.sampling import Window, evaluation_windows, random_window
-from hicmae.errors import DataError
+from hicmae.errors import DataError, PicturesMissingError, SoundMissingError
 from hicmae.media import SAMPLE_RATE, VideoReader, read_audio
+from hicmae.media.colour import rgb_matrix
+from hicmae.media.pieces import Waveform
+from hicmae.media.recording import NOMINAL_FPS
 
 _DEFAULTS = ClipOptions()
+_GREY = 128  # in pictures that are not there; in planes, it is no colour as well
 
 
 class ClipKey(NamedTuple):
@@ -130,6 +134,15 @@ class ClipDataset(Dataset[ClipItem]):
         return empty
 
     def _read(self, clip: Clip, index: int, epoch: int) -> ClipData:
+        try:
+            return self._read_pictures(clip, index, epoch)
+        except PicturesMissingError:
+            if self.options.senses not in {"any", "audio"}:
+                raise
+            return self._read_sound(clip, index, epoch)
+
+    def _read_pictures(self, clip: Clip, index: int, epoch: int) -> ClipData:
+        """What is read of a clip with pictures, and maybe with sound."""
         region = self.options.region if self.options.region is not None else clip.side
         segment: dict[str, Any] = {
             "start": clip.start,
@@ -138,7 +151,8 @@ class ClipDataset(Dataset[ClipItem]):
         }
         read: ClipData = {}
         if self._cache is not None:
-            waveform = self._cache.waveform(clip.sound, *clip.sound_segment)
+            cache = self._cache
+            waveform = self._heard(lambda: cache.waveform(clip.sound, *clip.sound_segment))
             pictures, begin, fps = self._cache.frames(clip.video, region=region, **segment)
             self._check_lengths(clip.video, begin + len(pictures) / fps, waveform)
             windows = self._windows(len(pictures), index, epoch)
@@ -147,10 +161,10 @@ class ClipDataset(Dataset[ClipItem]):
             with VideoReader(clip.video, **segment) as reader:
                 begin, fps = reader.timeline.begin, reader.fps
                 if clip.one_source:
-                    waveform = reader.sound()
+                    waveform = self._heard(reader.sound)
                 else:
                     start, end = clip.sound_segment
-                    waveform = read_audio(clip.sound, start=start, end=end)
+                    waveform = self._heard(lambda: read_audio(clip.sound, start=start, end=end))
                 self._check_lengths(clip.video, reader.timeline.end, waveform)
                 windows = self._windows(reader.frame_count, index, epoch)
                 wanted = [frame for window in windows for frame in window.frames]
@@ -161,14 +175,53 @@ class ClipDataset(Dataset[ClipItem]):
                 else:
                     frames = reader.read(wanted, size=self.options.frame_size, region=region)
             read["frames"] = frames.reshape(len(windows), -1, *frames.shape[1:])
-        # Of pictures that begin late the sound before them is no part.
-        waveform = waveform[round(begin * SAMPLE_RATE) :]
-        read["waveform"] = [self._sound_of(window, waveform, fps, clip.video) for window in windows]
+        if waveform is None:
+            read["waveform"] = [np.zeros(0, np.float32)] * len(windows)
+        else:
+            # Of pictures that begin late the sound before them is no part.
+            waveform = waveform[round(begin * SAMPLE_RATE) :]
+            read["waveform"] = [
+                self._sound_of(window, waveform, fps, clip.video) for window in windows
+            ]
+        if self.options.senses != "both":
+            read["senses"] = self.options.senses != "audio", waveform is not None
         return read
 
-    def _check_lengths(
-        self, video: str, picture_seconds: float, waveform: npt.NDArray[np.float32]
-    ) -> None:
+    def _heard(self, read: Callable[[], Waveform]) -> Waveform | None:
+        """A waveform; None where it is not shown to a model, or is not there and may be missing."""
+        if self.options.senses == "video":
+            return None
+        try:
+            return read()
+        except SoundMissingError:
+            if self.options.senses == "any":
+                return None
+            raise
+
+    def _read_sound(self, clip: Clip, index: int, epoch: int) -> ClipData:
+        """What is read of a clip without pictures, whose windows count 25 frames a second."""
+        if self._cache is not None:
+            waveform = self._cache.waveform(clip.sound, *clip.sound_segment)
+        else:
+            start, end = clip.sound_segment
+            waveform = read_audio(clip.sound, start=start, end=end)
+        frame_count = max(round(len(waveform) / SAMPLE_RATE * NOMINAL_FPS), 1)
+        windows = self._windows(frame_count, index, epoch)
+        shape = (len(windows), *self._nothing()["frames"].shape[2:])
+        read: ClipData = {
+            "frames": np.full(shape, _GREY, np.uint8),
+            "waveform": [
+                self._sound_of(window, waveform, NOMINAL_FPS, clip.sound) for window in windows
+            ],
+            "senses": (False, True),
+        }
+        if self._planar:
+            read["rgb_matrix"] = rgb_matrix(0, full_range=True)
+        return read
+
+    def _check_lengths(self, video: str, picture_seconds: float, waveform: Waveform | None) -> None:
+        if waveform is None:
+            return
         limit = self.options.max_length_difference
         sound_seconds = len(waveform) / SAMPLE_RATE
         if limit is not None and abs(picture_seconds - sound_seconds) >= limit:
@@ -189,9 +242,7 @@ class ClipDataset(Dataset[ClipItem]):
             for _ in range(self._repeats)
         ]
 
-    def _sound_of(
-        self, window: Window, waveform: npt.NDArray[np.float32], fps: float, video: str
-    ) -> npt.NDArray[np.float32]:
+    def _sound_of(self, window: Window, waveform: Waveform, fps: float, video: str) -> Waveform:
         if self.options.audio_by == "proportion":
             return waveform[window.samples(len(waveform))]
         first = round(window.frames[0] / fps * SAMPLE_RATE)

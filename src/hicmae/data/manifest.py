@@ -169,7 +169,9 @@ def _numbers(column: "pd.Series[Any]", table: pd.DataFrame) -> "pd.Series[float]
     return pd.Series(numbers)
 
 
-def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFrame:
+def read_manifest(
+    path: str | Path, root: str | Path | None = None, *, sounds_alone: bool = False
+) -> pd.DataFrame:
     """Reads a manifest from a CSV or Parquet file.
 
     The file has a header; `video` (or `path`) is needed, the other columns of this module may
@@ -180,6 +182,7 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
     Args:
         path: CSV file, UTF-8, divided by commas (`.tsv`: by tabs), or Parquet file.
         root: Folder against which relative media paths resolve; None means that of the file.
+        sounds_alone: Whether a row may name a sound file alone, which then is its `video` too.
 
     Returns:
         A complete, checked manifest with resolved paths; labels are text, or floats of a Parquet
@@ -195,6 +198,8 @@ def read_manifest(path: str | Path, root: str | Path | None = None) -> pd.DataFr
     if "video" not in table and "path" in table:
         table = table.rename(columns={"path": "video"})
     _check_columns(table, path)
+    if sounds_alone and "audio" in table:
+        table["video"] = table["video"].fillna(table["audio"])
     if table["video"].isna().any():
         position = int(table["video"].isna().to_numpy().argmax())
         raise DataError(f"Manifest {path}, row {position + 1}: the video cell is empty.")

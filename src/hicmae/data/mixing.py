@@ -25,6 +25,8 @@ class Mixing(nn.Module):
     Under "video" the sound of the first clip remains, as in the reference implementation, which a
     recogniser of sound alone would be taught wrong classes by.
 
+    A mixed clip is seen if one of the two is, and likewise heard.
+
     A batch of fewer than two clips stays as it is. Odd batches mix like even ones.
 
     Args:
@@ -95,7 +97,13 @@ class Mixing(nn.Module):
         shares = own.lerp(own.roll(1, 0), 1 - share)
         if self.mix == "both":
             audio = (shares.to(audio) @ audio.flatten(1)).view_as(audio)
-        return {**batch, "audio": audio, "target": MixedTarget(target, shares)}
+        mixed: Batch = {**batch, "audio": audio, "target": MixedTarget(target, shares)}
+        if "senses" in batch:
+            neighbours = batch["senses"].roll(1, 0)
+            if self.mix == "video":
+                neighbours[:, 1] = False
+            mixed["senses"] = batch["senses"] | neighbours
+        return mixed
 
     def _cuts(self) -> bool:
         """Whether it is cutmix this time."""

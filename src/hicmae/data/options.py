@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hicmae.choices import Senses
 from hicmae.errors import ConfigError
 from hicmae.media import Region
 
@@ -30,6 +31,8 @@ class ClipOptions:
             (reference implementation, fine-tuning), or by "time" in seconds (pre-training).
         max_length_difference: Seconds by which picture and sound may differ in length before the
             clip counts as unreadable; None accepts any difference.
+        senses: What clips have to have: "both" picture and sound, or "any" of the two; "audio" and
+            "video" ask for that alone and tell the model that it has nothing else.
         pixels: Frames as "rgb", or as "yuv420", the brightness and colour that most codecs keep, in
             half the bytes. A cache holds RGB.
 
@@ -46,6 +49,7 @@ class ClipOptions:
     folder_fps: float = 25.0
     audio_by: AudioAlignment = "proportion"
     max_length_difference: float | None = None
+    senses: Senses = "both"
     pixels: Pixels = "rgb"
 
     def __post_init__(self) -> None:

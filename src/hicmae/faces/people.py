@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import av
 import numpy as np
@@ -24,6 +25,10 @@ Progress = Callable[[float], None]
 _LONGEST_GAP = 1.0  # seconds for which a face may be lost without its person being out of view
 
 
+class NoFaceError(DataError):
+    """A clip that shows no face."""
+
+
 @dataclass(frozen=True, eq=False)
 class PersonTrack:
     """A person of a clip, or its whole picture.
@@ -32,12 +37,21 @@ class PersonTrack:
         number: 1 for the person who is seen largest and longest, and so on.
         stays: When the person is in view: (begin, end) in frames, ascending; `end` is the frame
             behind the last.
+        absences: When the person is out of view and heard all the same, likewise.
         faces: How the face is cut out, or None where the centre square of the picture is taken.
     """
 
     number: int
     stays: tuple[tuple[int, int], ...]
     faces: FaceCrops | None = None
+    absences: tuple[tuple[int, int], ...] = ()
+
+    def heard_out_of_view(self, recording: Recording) -> PersonTrack:
+        """The same person, who is the only one, with the absences that are no mere gaps."""
+        edges = [0, *chain.from_iterable(self.stays), recording.frame_count]
+        gaps = zip(edges[::2], edges[1::2], strict=True)
+        least = _LONGEST_GAP * recording.fps
+        return replace(self, absences=tuple((b, e) for b, e in gaps if e - b > least))
 
 
 class FaceCrops:
@@ -112,7 +126,8 @@ def find_people(
         progress: Is told what share of the clip is done.
 
     Raises:
-        DataError: There is no face, or pictures cannot be read.
+        NoFaceError: There is no face.
+        DataError: Pictures cannot be read.
         ConfigError: The detector cannot be used.
     """
     looks = frames_to_search(recording.frame_count, options.detect_every)
@@ -132,7 +147,7 @@ def find_people(
         smoothing=options.smooth * recording.fps,
     )
     if not people:
-        raise DataError(
+        raise NoFaceError(
             f"{recording.source}: no face was found in any of the {len(looks)} frames looked at; "
             "if its pictures are faces already, take them as they are with faces='none' "
             "(--faces none)."

@@ -103,7 +103,8 @@ class FeatureStore:
     def _rows(self, embedding: Embedding) -> pa.Table:
         """The rows of a person."""
         times = embedding.window_times
-        features = {"joint": embedding.joint}
+        seen, heard = embedding.window_senses.T.astype(np.float32)
+        features = {"seen": seen, "heard": heard, "joint": embedding.joint}
         if self._layers:
             layers = {
                 "video_layers": embedding.video_layers,

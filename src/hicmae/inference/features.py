@@ -10,6 +10,7 @@ source       int64 tensor `source` (N) of     unicode array       column of text
              the metadata
 person       int64 `person` (N)               likewise            column
 times        float32 `window_times` (N, 2)    likewise            `start`, `end`
+senses       float32 `seen`, `heard` (N)      likewise            columns
 features     float32 `joint` (N, D),          likewise            fixed-size lists
              `video_layers` and
              `audio_layers` (N, L, C)
@@ -58,7 +59,9 @@ class FeatureTable:
     """Features of N windows, or of N people where windows were averaged.
 
     Attributes:
-        table: Columns source, person, start and end (seconds), a row per feature (N).
+        table: Columns source, person, start and end (seconds), and seen and heard, which are 1 or
+            0, or the share of windows where these were averaged; a row per feature (N). Files of
+            older versions lack the latter.
         joint: What the head of the model reads, float32 (N, D): hierarchical video, hierarchical
             audio, fused video and fused audio side by side, normalised, or the feature of the one
             modality.
@@ -88,7 +91,8 @@ def write_features(
 
     Args:
         path: The file; its suffix chooses the format.
-        parts: The rows of all clips in order: `person`, `start`, `end` and the features.
+        parts: The rows of all clips in order: `person`, `start`, `end`, `seen`, `heard` and the
+            features.
         sources: What to call each clip.
         rows: Rows of each clip.
         settings: What the features depend on.
@@ -263,6 +267,7 @@ def _features(
             "person": arrays["person"],
             "start": times[:, 0],
             "end": times[:, 1],
+            **{name: arrays[name] for name in ("seen", "heard") if name in arrays},
         }
     )
     return FeatureTable(

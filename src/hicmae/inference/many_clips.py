@@ -13,6 +13,7 @@ from jsonargparse import Namespace
 from hicmae.consoles import plain_console
 from hicmae.errors import ConfigError, DataError
 from hicmae.files import whole_file
+from hicmae.inference.clips import takes_sounds
 from hicmae.inference.listing import NamedClip, list_clips
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.ledger import DONE, FAILED, ResultLog, Row
@@ -38,8 +39,8 @@ def open_model_and_clips(options: Namespace) -> tuple[EmotionRecognizer, list[Na
         hop=options.hop,
         most_people=options.people,
     )
-    hears_alone = recognizer.description.modality == "audio" or options.use == "audio"
-    return recognizer, list_clips(options.clips, sounds_alone=hears_alone)
+    sounds_alone = takes_sounds(recognizer.description, options.use)
+    return recognizer, list_clips(options.clips, sounds_alone=sounds_alone)
 
 
 def settings_of(recognizer: EmotionRecognizer, options: Namespace) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args, overload
+from typing import Any, get_args, overload
 
 import numpy as np
 import torch
@@ -19,13 +20,13 @@ from hicmae.faces.people import (
     PersonTrack,
     Progress,
     box_track,
-    find_people,
     whole_picture,
 )
-from hicmae.inference.clips import Clip, is_one, openers, senses
+from hicmae.inference.clips import Clip, each, is_one, senses, takes_sounds
 from hicmae.inference.devices import usable_device
 from hicmae.inference.hub import HubModel
 from hicmae.inference.results import Embedding, Floats, Person, Recognition
+from hicmae.inference.shown import Showing, people_of, senses_of
 from hicmae.inference.windows import (
     InputWindow,
     WindowTable,
@@ -40,8 +41,6 @@ from hicmae.weights.description import ModelDescription, ModelKind
 
 _SEARCH_SHARE = 0.5  # of the progress told, for finding faces
 
-Result = TypeVar("Result")
-
 
 class EmotionRecognizer(HubModel):
     """Recognises emotions in clips of any length, of one person or several.
@@ -51,6 +50,11 @@ class EmotionRecognizer(HubModel):
     whole clip is the mean over windows. A window's sound is what is heard from its first frame to
     one step of the model behind its last; in a window that begins behind the end of the sound
     there is silence, which is logged once.
+
+    A model trained with `modality_dropout` takes clips without sound, without pictures and without
+    a face, and windows behind the end of the sound by their pictures alone. Of a single person who
+    is out of view for more than a second, it goes on with the sound alone. `window_senses` of the
+    results tells what was used.
 
     With `faces="crop"` the face of each person is found, followed and cut out as `hicmae data
     faces` does for training. With `faces="none"` the centre square of the picture is taken, as
@@ -109,6 +113,11 @@ class EmotionRecognizer(HubModel):
             mel_bins=shape.mel_bins,
             crop_pct=description.inputs.crop_pct,
         ).to(self.device)
+        self._shown = Showing(
+            self.model,
+            self.preprocessor.filter_bank,
+            round(shape.num_frames * description.inputs.stride / NOMINAL_FPS * SAMPLE_RATE),
+        )
 
     @property
     def kind(self) -> ModelKind:
@@ -146,7 +155,8 @@ class EmotionRecognizer(HubModel):
             clip: A video or sound file, a folder of images, a `Recording`, a list of those, or a
                 folder of media files.
             use: "audio" gives an audio-visual model the sound and no pictures, "video" the pictures
-                and silence: a probe of what each tells this model, not another model.
+                and silence: a probe of what each tells this model, not another model. One trained
+                with `modality_dropout` knows clips without them.
             progress: Is told what share is done, from 0 to 1.
 
         Returns:
@@ -163,7 +173,8 @@ class EmotionRecognizer(HubModel):
                 "The model was only pre-trained and has no trained head to recognise with: "
                 "fine-tune it, or take its features with embed."
             )
-        found = self._each(clip, lambda one, told: self._recognize(one, use, told), progress)
+        sounds = takes_sounds(self.description, use)
+        found = each(clip, partial(self._recognize, use), progress, sounds_alone=sounds)
         return found[0] if is_one(clip) else found
 
     def embed(
@@ -187,7 +198,8 @@ class EmotionRecognizer(HubModel):
             ConfigError: As for `recognize`.
             DataError: As for `recognize`.
         """
-        found = self._each(clip, lambda one, told: self._embed(one, use, told), progress)
+        sounds = takes_sounds(self.description, use)
+        found = each(clip, partial(self._embed, use), progress, sounds_alone=sounds)
         return [embedding for embeddings in found for embedding in embeddings]
 
     def windows(
@@ -208,13 +220,17 @@ class EmotionRecognizer(HubModel):
             ConfigError: As for `recognize`.
             DataError: As for `recognize`; pictures and sound are read later.
         """
-        sees, hears = senses(recording, self.description.modality, use)
+        lacking = self.model.stand_ins
+        sees, hears = senses(recording, self.description.modality, use, lacking=lacking)
+        people = whole_picture(recording)
         if sees and self.faces == "crop":
-            people = find_people(
-                recording, self.face_options, most=self.most_people, progress=progress
+            people, sees = people_of(
+                recording,
+                self.face_options,
+                most=self.most_people,
+                heard_alone=lacking and hears,
+                progress=progress,
             )
-        else:
-            people = whole_picture(recording)
         inputs, num_frames = self.description.inputs, self.description.architecture.num_frames
         step = frame_step(inputs.stride, recording.fps)
         hop = num_frames * step / 2 if self.hop is None else self.hop * recording.fps
@@ -227,6 +243,7 @@ class EmotionRecognizer(HubModel):
             size=inputs.frame_size,
             sees=sees,
             hears=hears,
+            lacking=lacking,
         )
 
     def batches(
@@ -279,26 +296,32 @@ class EmotionRecognizer(HubModel):
             batch: Batch = self.preprocessor(raw)
         return batch["video"][:, 0], batch["audio"][:, 0]
 
-    def score(self, video: Tensor, audio: Tensor, use: Use = "both") -> Floats:
+    def score(
+        self, video: Tensor, audio: Tensor, use: Use = "both", senses: Tensor | None = None
+    ) -> Floats:
         """Runs the model.
 
         Args:
             video: From `preprocess`, (B, 3, T, S, S).
             audio: From `preprocess`, (B, 1, F, M).
             use: As for `recognize`: "audio" takes grey pictures in place of `video`, "video"
-                silence in place of `audio`.
+                silence in place of `audio`, or what the model learnt to stand in for them.
+            senses: From `senses_of`; None is all of both.
 
         Returns:
             float32 (B, O): probabilities of the classes, or values of the targets.
         """
         with torch.inference_mode():
-            outputs = self.model(*self._probed(video, audio, use)).float()
+            outputs = self.model(*self._shown(video, audio, use, senses)).float()
             scores: Tensor = self._scoring(outputs)
         return scores.cpu().numpy()
 
-    def _recognize(self, recording: Recording, use: Use, progress: Progress | None) -> Recognition:
+    def _recognize(self, use: Use, recording: Recording, progress: Progress | None) -> Recognition:
         table = self._read(
-            recording, use, progress, lambda video, audio: [self.score(video, audio, use)]
+            recording,
+            use,
+            progress,
+            lambda video, audio, senses: [self.score(video, audio, use, senses)],
         )
         kept = self.description.inputs.crop_pct
         return Recognition(
@@ -309,10 +332,10 @@ class EmotionRecognizer(HubModel):
             people=tuple(_person(track, recording, table, kept) for track in table.people),
         )
 
-    def _embed(self, recording: Recording, use: Use, progress: Progress | None) -> list[Embedding]:
-        def features(video: Tensor, audio: Tensor) -> list[Floats]:
+    def _embed(self, use: Use, recording: Recording, progress: Progress | None) -> list[Embedding]:
+        def features(video: Tensor, audio: Tensor, senses: Tensor | None) -> list[Floats]:
             with torch.inference_mode():
-                found = self.model.all_features(*self._probed(video, audio, use))
+                found = self.model.all_features(*self._shown(video, audio, use, senses))
             return [part.float().cpu().numpy() for part in found if part is not None]
 
         table = self._read(recording, use, progress, features)
@@ -328,6 +351,7 @@ class EmotionRecognizer(HubModel):
                     joint=joint,
                     video_layers=layers[0] if sees else None,
                     audio_layers=layers[-1] if hears else None,
+                    window_senses=table.senses_of(person.number),
                 )
             )
         return embeddings
@@ -337,45 +361,23 @@ class EmotionRecognizer(HubModel):
         recording: Recording,
         use: Use,
         progress: Progress | None,
-        compute: Callable[[Tensor, Tensor], list[Floats]],
+        compute: Callable[[Tensor, Tensor, Tensor | None], list[Floats]],
     ) -> WindowTable:
         """What the model computes of every window of a clip."""
         people, batches = self.batches(recording, use=use, progress=progress)
         numbers: list[int] = []
         times: list[tuple[float, float]] = []
+        senses: list[tuple[bool, bool]] = []
         parts: list[list[Floats]] = []
         for windows, video, audio in batches:
-            parts.append(compute(video, audio))
+            parts.append(compute(video, audio, senses_of(self.model, windows)))
+            senses += [window.senses for window in windows]
             numbers += [window.person for window in windows]
             times += [(window.start, window.end) for window in windows]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return WindowTable(people, np.array(numbers), np.array(times, np.float32), columns)
-
-    def _probed(self, video: Tensor, audio: Tensor, use: Use) -> tuple[Tensor, Tensor]:
-        if use == "audio":
-            video = torch.zeros_like(video)
-        elif use == "video":
-            inputs, shape = self.description.inputs, self.description.architecture
-            seconds = shape.num_frames * inputs.stride / NOMINAL_FPS
-            silence = torch.zeros(1, round(seconds * SAMPLE_RATE), device=self.device)
-            length = torch.tensor([silence.shape[1]], device=self.device)
-            audio = self.preprocessor.filter_bank(silence, length).expand_as(audio)
-        return video, audio
-
-    def _each(
-        self,
-        clip: Clip | Sequence[Clip],
-        work: Callable[[Recording, Progress | None], Result],
-        progress: Progress | None,
-    ) -> list[Result]:
-        """Works on every clip, opening one at a time."""
-        hears_alone = self.description.modality == "audio"
-        clips = openers(clip, sounds_alone=hears_alone)
-        results = []
-        for number, opened in enumerate(clips):
-            told = None if progress is None else _part_of(progress, number, len(clips))
-            results.append(work(opened(), told))
-        return results
+        return WindowTable(
+            people, np.array(numbers), np.array(times, np.float32), np.array(senses), columns
+        )
 
 
 def _person(track: PersonTrack, recording: Recording, table: WindowTable, kept: float) -> Person:
@@ -390,8 +392,5 @@ def _person(track: PersonTrack, recording: Recording, table: WindowTable, kept: 
         window_scores=scores,
         box_times=box_times,
         boxes=boxes,
+        window_senses=table.senses_of(track.number),
     )
-
-
-def _part_of(progress: Progress, number: int, count: int) -> Progress:
-    return lambda share: progress((number + share) / count)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hicmae.choices import use_of
 from hicmae.weights.description import ModelKind
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Person:
         boxes: What the model saw of these frames, as left, top, width and height in pixels of the
             picture (N, 4); none where no faces are looked for. A tilted face has the upright square
             around its crop.
+        window_senses: Whether every window was seen and whether it was heard, bool (W, 2).
     """
 
     number: int
@@ -41,6 +43,7 @@ class Person:
     window_scores: Floats
     box_times: Floats
     boxes: Floats
+    window_senses: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,7 +81,7 @@ class Recognition:
         return dict(zip(self.outputs, map(float, person.scores), strict=True))
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for every person and window: source, person, start, end, then the outputs."""
+        """A row for every person and window: source, person, start, end, used, the outputs."""
         return window_table(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,10 +97,11 @@ class Recognition:
                     "end": person.end,
                     "scores": self.scores_of(person),
                     "windows": [
-                        {"start": start, "end": end}
+                        {"start": start, "end": end, "used": use_of(*senses)}
                         | {"scores": dict(zip(self.outputs, scores, strict=True))}
-                        for (start, end), scores in zip(
+                        for (start, end), senses, scores in zip(
                             person.window_times.tolist(),
+                            person.window_senses.tolist(),
                             person.window_scores.tolist(),
                             strict=True,
                         )
@@ -118,6 +122,7 @@ def window_table(recognition: dict[str, Any]) -> pd.DataFrame:
             "person": person["person"],
             "start": window["start"],
             "end": window["end"],
+            "used": window.get("used"),  # older ledgers do not tell
             **window["scores"],
         }
         for person in recognition["people"]
@@ -138,6 +143,7 @@ class Embedding:
             audio side by side, normalised (W, 4 · C), or the feature of the one modality (W, C).
         video_layers: Mean token of every layer of the video encoder (W, L, C), or None.
         audio_layers: Mean token of every layer of the audio encoder (W, L, C), or None.
+        window_senses: Whether every window was seen and whether it was heard, bool (W, 2).
     """
 
     source: str
@@ -146,3 +152,4 @@ class Embedding:
     joint: Floats
     video_layers: Floats | None
     audio_layers: Floats | None
+    window_senses: npt.NDArray[np.bool_]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from hicmae.choices import USED, use_of
 from hicmae.inference.results import Floats, Person, Recognition
 
 _BAR = 10  # characters
@@ -31,13 +33,26 @@ def recognition_table(recognition: Recognition, title: str) -> Table:
     if classifies:
         table.add_column("emotion", style="bold")
     table.add_column("whole clip", no_wrap=True)
+    lacking = not all(person.window_senses.all() for person in recognition.people)
+    if lacking:
+        table.add_column("by")
     table.add_column("over time")
     for person in recognition.people:
         cells = [str(person.number), _span(person.start, person.end)]
         if classifies:
             cells.append(recognition.outputs[int(np.argmax(person.scores))])
-        table.add_row(*cells, _scores(recognition, person), "\n".join(_course(recognition, person)))
+        used = [_by(person)] if lacking else []
+        course = "\n".join(_course(recognition, person))
+        table.add_row(*cells, _scores(recognition, person), *used, course)
     return table
+
+
+def _by(person: Person) -> str:
+    """What was used of a person, and in how many windows where they differ."""
+    counts = Counter(USED[use_of(*senses)] for senses in person.window_senses.tolist())
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "\n".join(f"{words} {count}" for words, count in counts.items())
 
 
 def _scores(recognition: Recognition, person: Person) -> Text:

@@ -36,6 +36,7 @@ class InputWindow:
         end: End in seconds.
         frames: uint8 RGB pictures (T, S, S, 3).
         waveform: float32 sound (L,) of 16 kHz.
+        senses: Whether the pictures are of the clip, and whether the sound is.
     """
 
     person: int
@@ -43,6 +44,7 @@ class InputWindow:
     end: float
     frames: npt.NDArray[np.uint8]
     waveform: Waveform
+    senses: tuple[bool, bool] = (True, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ class WindowPlan:
         person: Number of the person.
         frames: Frames that are shown, ascending; the last one may repeat.
         end: The frame behind the window.
+        seen: Whether the person is in view.
     """
 
     person: int
     frames: tuple[int, ...]
     end: int
+    seen: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +72,24 @@ class WindowTable:
         people: Who is in view.
         numbers: Whose each window is (W,).
         times: Start and end of each window (W, 2).
+        senses: Whether it was seen and whether it was heard (W, 2).
         columns: What was computed, each (W, ...).
     """
 
     people: list[PersonTrack]
     numbers: npt.NDArray[np.int64]
     times: npt.NDArray[np.float32]
+    senses: npt.NDArray[np.bool_]
     columns: list[npt.NDArray[np.float32]]
 
     def of(self, number: int) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
         """Times and columns of the windows of one person."""
         own = self.numbers == number
         return self.times[own], [column[own] for column in self.columns]
+
+    def senses_of(self, number: int) -> npt.NDArray[np.bool_]:
+        """Whether the windows of one person were seen and heard."""
+        return self.senses[self.numbers == number]
 
 
 def frame_step(stride: int, fps: float) -> int:
@@ -100,7 +110,7 @@ def frame_step(stride: int, fps: float) -> int:
 def plan_windows(
     people: Sequence[PersonTrack], *, num_frames: int, step: int, hop: int
 ) -> Iterator[WindowPlan]:
-    """Lays windows over the stays of people.
+    """Lays windows over the stays of people, and over the absences of those who are heard.
 
     Windows of `num_frames` · `step` frames begin every `hop` frames of a stay, and a last one ends
     with it. A shorter stay gives one window, whose last frame repeats.
@@ -124,14 +134,16 @@ def _of_person(
     person: PersonTrack, *, num_frames: int, step: int, hop: int
 ) -> Iterator[WindowPlan]:
     span = num_frames * step
-    for begin, end in person.stays:
+    stays = [(*stay, True) for stay in person.stays]
+    for begin, end, seen in sorted(stays + [(*gone, False) for gone in person.absences]):
         regular = range(begin, max(end - span, begin) + 1, hop)
         rest = [end - span] if regular[-1] + span < end else []
         for start in chain(regular, rest):
             behind = min(start + span, end)
             # One view of a part is the window that evaluation takes of a clip of that length.
             (view,) = evaluation_windows(behind - start, num_frames, step, 1)
-            yield WindowPlan(person.number, tuple(start + frame for frame in view.frames), behind)
+            frames = tuple(start + frame for frame in view.frames)
+            yield WindowPlan(person.number, frames, behind, seen)
 
 
 def read_windows(
@@ -144,6 +156,7 @@ def read_windows(
     size: int,
     sees: bool = True,
     hears: bool = True,
+    lacking: bool = False,
 ) -> Iterator[InputWindow]:
     """Reads the windows of a clip in one passage through it.
 
@@ -162,6 +175,8 @@ def read_windows(
         size: Side of the pictures.
         sees: Whether pictures are read; else they are grey.
         hears: Whether sound is read; else there is silence.
+        lacking: Whether a model knows of windows without sound, so that none is made up. Those
+            without picture as well are left out.
 
     Raises:
         DataError: Pictures or sound cannot be read.
@@ -171,11 +186,15 @@ def read_windows(
     grey = np.broadcast_to(np.array(_GREY, np.uint8), (num_frames, size, size, 3))
     told = False
     for plan in plan_windows(people, **layout):
+        seen = sees and plan.seen
         first, last = plan.frames[0], plan.frames[-1]
         begin = round(recording.time_of(first) * SAMPLE_RATE)
         end = round((recording.time_of(last) + step / recording.fps) * SAMPLE_RATE)
         waveform = recording.sound(begin, end) if hears else np.zeros(0, np.float32)
-        if hears and not len(waveform) and not told:
+        heard = hears and not (lacking and not len(waveform))
+        if lacking and not seen and not heard:
+            continue
+        if heard and not len(waveform) and not told:
             log.warning(
                 "%s: its sound ends before %.2f s; from there on the model hears silence.",
                 recording.source,
@@ -186,8 +205,9 @@ def read_windows(
             person=plan.person,
             start=recording.time_of(first),
             end=recording.time_of(plan.end),
-            frames=grey if crops is None else crops.of(plan),
+            frames=crops.of(plan) if crops is not None and seen else grey,
             waveform=waveform if len(waveform) else np.zeros(end - begin, np.float32),
+            senses=(seen, heard),
         )
 
 
@@ -273,6 +293,8 @@ def _needs(person: PersonTrack, layout: dict[str, int]) -> Iterator[tuple[int, i
     """Every frame that the windows of a person show, ascending, with the person's number."""
     pending: set[int] = set()
     for plan in _of_person(person, **layout):
+        if not plan.seen:
+            continue
         ready = sorted(frame for frame in pending if frame < plan.frames[0])
         yield from ((frame, person.number) for frame in ready)
         pending.difference_update(ready)

@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from hicmae.errors import ConfigError, DataError
+from hicmae.errors import ConfigError, DataError, SoundMissingError
 from hicmae.media.containers import (
     READING_ERRORS,
     TOGETHER,
@@ -74,10 +74,10 @@ def read_audio(
         raise ConfigError(f"sample_rate is {sample_rate}, but samples per second are positive.")
     way_out = "name a sound file in the `audio` column or put one of the same name beside it"
     if path.is_dir():
-        raise DataError(f"{path} is a folder of images and has no sound; {way_out}.")
+        raise SoundMissingError(f"{path} is a folder of images and has no sound; {way_out}.")
     with open_container(path) as container:
         if audio_stream(container) is None:
-            raise DataError(f"{path} has no audio stream; {way_out}.")
+            raise SoundMissingError(f"{path} has no audio stream; {way_out}.")
         sound = _decode_audio(container, path, start or 0.0, end)
         if sound is None and start:
             # Seeking is not exact in every container (MPEG-1); reading from the start always is.

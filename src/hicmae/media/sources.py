@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.stream import Stream
 
-from hicmae.errors import DataError
+from hicmae.errors import DataError, PicturesMissingError
 from hicmae.media.audio import audio_frames, gapless, one_channel, waveform_from
 from hicmae.media.containers import (
     LONGEST_PAUSE,
@@ -159,7 +159,9 @@ class VideoFile:
         stream = video_stream(self._container)
         if stream is None:
             self._container.close()
-            raise DataError(f"{self.path} has no video stream; name a file that has one.")
+            raise PicturesMissingError(
+                f"{self.path} has no video stream; name a file that has one."
+            )
         self._stream = stream
         self._unit = float(self._stream.time_base or 1 / av.time_base)
         self.shape: PixelShape | None = PixelShape.of_stream(stream)

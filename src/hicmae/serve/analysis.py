@@ -15,6 +15,7 @@ from hicmae.errors import DataError
 from hicmae.faces.people import Progress
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.results import Floats
+from hicmae.inference.shown import senses_of
 from hicmae.inference.windows import InputWindow
 from hicmae.media.normalisation import denormalised
 from hicmae.media.recording import Recording
@@ -51,8 +52,8 @@ class Moment:
         spectrogram: What it heard, normalised (F, M), time before frequency.
         heard: Rows of the spectrogram that are sound; the others fill it up.
         scores: Scores (O,) of both modalities and, of a model that reads both, of each alone.
-        video_map: Where the model looks (T', H', W'), or None if it does not see.
-        audio_map: Where the model listens (T', F'), or None if it does not hear.
+        video_map: Where the model looks (T', H', W'), or None if it sees nothing.
+        audio_map: Where the model listens (T', F'), or None if it hears nothing.
     """
 
     start: float
@@ -74,6 +75,7 @@ class PersonAnswer:
         scores: Mean over the windows (O,).
         window_times: Start and end of every window in seconds (W, 2).
         window_scores: Scores of every window (W, O).
+        window_senses: Whether every window was seen and whether it was heard, bool (W, 2).
         moment: The window in which the main emotion is most probable, or, for regression, whose
             values are farthest from their mean.
     """
@@ -82,6 +84,7 @@ class PersonAnswer:
     scores: Floats
     window_times: Floats
     window_scores: Floats
+    window_senses: npt.NDArray[np.bool_]
     moment: Moment
 
     @property
@@ -106,6 +109,7 @@ class Answer:
         duration: Length in seconds.
         crops_faces: Whether the model sees faces rather than the whole picture.
         people: Who is in view, the main person first.
+        lacking: Whether the model has learnt to do without picture or without sound.
     """
 
     name: str
@@ -114,6 +118,7 @@ class Answer:
     duration: float
     crops_faces: bool
     people: tuple[PersonAnswer, ...]
+    lacking: bool = False
 
 
 def analyse(
@@ -149,15 +154,17 @@ def _analyse(
             f"{path} is {recording.duration:.0f} s long, and at most {limits.max_seconds:g} s are "
             "taken: cut out the part that matters."
         )
-    if recognizer.description.modality != "video" and not recording.has_sound:
+    lacking = recognizer.description.stand_ins
+    if recognizer.description.modality != "video" and not (recording.has_sound or lacking):
         raise DataError(f"{path} has no sound, which this model reads: take a clip with sound.")
-    if recognizer.description.modality != "audio" and not recording.has_video:
+    if recognizer.description.modality != "audio" and not (recording.has_video or lacking):
         raise DataError(f"{path} has no pictures, which this model reads: take a video.")
     tell = progress or (lambda _share: None)
     _, batches = recognizer.batches(recording, progress=lambda share: tell(_WINDOWS_SHARE * share))
     collected: dict[int, _Collected] = {}
     for windows, video, audio in batches:
-        for window, scores in zip(windows, recognizer.score(video, audio), strict=True):
+        told = recognizer.score(video, audio, senses=senses_of(recognizer.model, windows))
+        for window, scores in zip(windows, told, strict=True):
             person = collected.setdefault(window.person, _Collected(recognizer.kind))
             person.add(window, scores)
     people = []
@@ -171,6 +178,7 @@ def _analyse(
         duration=recording.duration,
         crops_faces=recognizer.faces == "crop",
         people=tuple(people),
+        lacking=lacking,
     )
 
 
@@ -185,6 +193,7 @@ class _Collected:
     kind: ModelKind
     times: list[tuple[float, float]] = field(default_factory=list)
     scores: list[Floats] = field(default_factory=list)
+    senses: list[tuple[bool, bool]] = field(default_factory=list)
     extremes: dict[tuple[int, int], int] = field(default_factory=dict)
     kept: dict[int, InputWindow] = field(default_factory=dict)
 
@@ -192,6 +201,7 @@ class _Collected:
         place = len(self.times)
         self.times.append((window.start, window.end))
         self.scores.append(scores)
+        self.senses.append(window.senses)
         self.kept[place] = window
         signs = (1,) if self.kind == "classification" else (1, -1)
         for output in range(len(scores)):
@@ -214,15 +224,19 @@ class _Collected:
             scores=mean,
             window_times=np.array(self.times, np.float32),
             window_scores=scores,
+            window_senses=np.array(self.senses),
             moment=_moment(recognizer, self.kept[place]),
         )
 
 
 def _moment(recognizer: EmotionRecognizer, window: InputWindow) -> Moment:
     video, audio = recognizer.preprocess([window])
-    reads_both = recognizer.description.modality == "audio_visual"
+    reads_both = all(window.senses)
     uses: tuple[Use, ...] = ("both", "video", "audio") if reads_both else ("both",)
-    scores: dict[Use, Floats] = {use: recognizer.score(video, audio, use)[0] for use in uses}
+    senses = senses_of(recognizer.model, [window])
+    scores: dict[Use, Floats] = {
+        use: recognizer.score(video, audio, use, senses)[0] for use in uses
+    }
     bank = recognizer.preprocessor.filter_bank
     rows = (len(window.waveform) - bank.window_length) // bank.shift + 1
     rollout = attention_rollout(
@@ -235,9 +249,13 @@ def _moment(recognizer: EmotionRecognizer, window: InputWindow) -> Moment:
         spectrogram=audio[0, 0].float().cpu().numpy(),
         heard=min(max(rows, 0), bank.num_frames),
         scores=scores,
-        video_map=None if rollout.video is None else rollout.video[0].float().cpu(),
-        audio_map=None if rollout.audio is None else rollout.audio[0].float().cpu(),
+        video_map=_map(rollout.video, window.senses[0]),
+        audio_map=_map(rollout.audio, window.senses[1]),
     )
+
+
+def _map(weights: Tensor | None, sensed: bool) -> Tensor | None:
+    return weights[0].float().cpu() if weights is not None and sensed else None
 
 
 def _pictures(video: Tensor) -> npt.NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from hicmae.choices import Use
+from hicmae.choices import USED, Use, use_of
 from hicmae.colours import as_hex, colour_of
 from hicmae.inference.results import Floats
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
@@ -95,8 +95,8 @@ def _panel(answer: Answer, person: PersonAnswer) -> str:
         _card("Over the whole clip", bars.of(person.scores), _windows_note(person), wide=several),
         _curve_card(answer, person, order),
         _face_card(answer, person),
-        _sound_card(person.moment),
-        _modality_card(person.moment, bars),
+        _sound_card(answer, person.moment),
+        _modality_card(answer, person.moment, bars),
     ]
     return (
         f'<section class="hm-panel">{_headline(answer, person)}'
@@ -122,8 +122,17 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
     where = f" · in view {_span(person.start, person.end)}" if len(answer.people) > 1 else ""
     return (
         f'<header class="hm-headline"><div>{title}</div>'
-        f"<p>{name} · {answer.duration:.1f} s{where}</p></header>"
+        f"<p>{name} · {answer.duration:.1f} s{where}{_by(answer, person)}</p></header>"
     )
+
+
+def _by(answer: Answer, person: PersonAnswer) -> str:
+    """What was used, where a model may do without something."""
+    if not answer.lacking:
+        return ""
+    used = {use_of(*senses) for senses in person.window_senses.tolist()}
+    names = [USED[use] for use in sorted(used - {"both"})]
+    return "".join(f" · {'in part' if len(used) > 1 else 'by'} {name}" for name in names)
 
 
 def _order(kind: str, scores: Floats) -> list[int]:
@@ -208,6 +217,8 @@ def _face_card(answer: Answer, person: PersonAnswer) -> str:
     moment = person.moment
     what = "The face" if answer.crops_faces else "The picture"
     title = f"{what}, {_span(moment.start, moment.end)}"
+    if moment.video_map is None and answer.lacking:
+        return _card(title, "", "There is none here: the model answers by the sound alone.")
     count = min(_MOST_FRAMES, len(moment.frames))
     chosen = np.linspace(0, len(moment.frames) - 1, count).round().astype(int)
     frames = [thumbnail(moment.frames[place]) for place in chosen]
@@ -243,7 +254,10 @@ def _moment_note(answer: Answer, person: PersonAnswer) -> str:
     return "The window that is farthest from the mean of the clip."
 
 
-def _sound_card(moment: Moment) -> str:
+def _sound_card(answer: Answer, moment: Moment) -> str:
+    title = f"The sound, {_span(moment.start, moment.end)}"
+    if moment.audio_map is None and answer.lacking:
+        return _card(title, "", "There is none here: the model answers by the picture alone.")
     spectrogram = moment.spectrogram
     coloured, grey = spectrogram_pictures(spectrogram, moment.heard)
     seconds = len(spectrogram) / 100  # a row is 10 ms
@@ -268,11 +282,10 @@ def _sound_card(moment: Moment) -> str:
     else:
         note = "This model does not hear sound: it was not asked about it."
     body = "".join(f"<div>{part}</div>" for part in parts)
-    title = f"The sound, {_span(moment.start, moment.end)}"
     return _card(title, f'<div class="hm-columns">{body}</div>', note, wide=True)
 
 
-def _modality_card(moment: Moment, bars: _Bars) -> str:
+def _modality_card(answer: Answer, moment: Moment, bars: _Bars) -> str:
     if set(moment.scores) == {"both"}:
         return ""
     names: dict[Use, str] = {
@@ -284,9 +297,11 @@ def _modality_card(moment: Moment, bars: _Bars) -> str:
         f"<div><h4>{name}</h4>{bars.of(moment.scores[use])}</div>" for use, name in names.items()
     )
     note = (
-        "For the same moment. “Picture alone” replaces the sound by silence, “sound alone” the "
-        "picture by grey. The model learned from both together, so these are probes of it and no "
-        "models of their own."
+        "For the same moment. The model has learnt to do with one of the two."
+        if answer.lacking
+        else "For the same moment. “Picture alone” replaces the sound by silence, “sound alone” "
+        "the picture by grey. The model learned from both together, so these are probes of it and "
+        "no models of their own."
     )
     columns = f'<div class="hm-columns">{columns}</div>'
     return _card("Which modality said what", columns, note, wide=True)

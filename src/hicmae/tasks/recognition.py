@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from hicmae.choices import use_of
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
 from hicmae.errors import CheckpointError, ConfigError
@@ -248,7 +249,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch and keeps its predictions."""
         if not empty(batch):
-            self._rows += self.table_rows(batch, self._measure(batch, "test", self.test_metrics))
+            self._rows += self._rows_of(batch, self._measure(batch, "test", self.test_metrics))
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of the whole test set and writes its predictions."""
@@ -258,6 +259,14 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         self._write_rows("test_predictions", self._rows)
         self._rows = []
         self._write_rows("test_group_predictions", groups)
+
+    def _rows_of(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
+        """Rows of the predictions file, which tell what was used of clips that may lack a sense."""
+        rows = self.table_rows(batch, outputs)
+        if "senses" not in batch or not self.model.stand_ins:
+            return rows
+        used = [use_of(*senses) for senses in batch["senses"].tolist()]
+        return [{"id": row["id"], "used": use} | row for row, use in zip(rows, used, strict=True)]
 
     def _measure(self, batch: Batch, stage: str, metrics: Metrics) -> Tensor:
         targets = require_plain_targets(batch)
@@ -290,7 +299,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         """A row for every clip of the batch, also written to `predictions.csv`."""
         if empty(batch):
             return []
-        rows = self.table_rows(batch, self(batch))
+        rows = self._rows_of(batch, self(batch))
         self._rows += rows
         return rows
 

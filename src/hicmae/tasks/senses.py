@@ -23,21 +23,29 @@ def senses_for(model: RecognitionModel, batch: Batch) -> Tensor | None:
     Raises:
         DataError: A clip lacks what such a model reads.
     """
-    if model.stand_ins:
-        everything = torch.ones(len(batch["id"]), 2, dtype=torch.bool, device=batch["video"].device)
-        return batch.get("senses", everything)
-    if "senses" not in batch:
+    if not model.stand_ins:
+        require(batch, seen=model.modality != "audio", heard=model.modality != "video")
         return None
-    reads = torch.tensor([model.modality != "audio", model.modality != "video"])
-    lacks = ~batch["senses"].cpu() & reads
+    everything = torch.ones(len(batch["id"]), 2, dtype=torch.bool, device=batch["video"].device)
+    return batch.get("senses", everything)
+
+
+def require(batch: Batch, *, seen: bool = True, heard: bool = True) -> None:
+    """Refuses clips that lack what is read.
+
+    Raises:
+        DataError: A clip does.
+    """
+    if "senses" not in batch:
+        return
+    lacks = ~batch["senses"].cpu() & torch.tensor([seen, heard])
     if lacks.any():
         clip, sense = lacks.nonzero()[0].tolist()
         raise DataError(
             f"Clip {batch['id'][clip]} has no {('picture', 'sound')[sense]}, which this model "
-            "reads: train one that can do without by --model.modality_dropout, or take the clip "
-            "out."
+            "reads: fine-tune one that can do without by --model.modality_dropout, or leave out "
+            "--data.senses."
         )
-    return None
 
 
 def check_shares(shares: tuple[float, float]) -> None:

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
+from hicmae.choices import Senses
 from hicmae.data.augmentation import Augmentation
 from hicmae.data.batches import Batch, PreparedBatch, RawBatch
 from hicmae.data.cache import ClipCache
@@ -79,6 +80,9 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         max_length_difference: Seconds by which picture and sound may differ in length before the
             clip counts as unreadable; null accepts any difference.
         folder_fps: Frames per second of clips that are folders of images.
+        senses: "both" asks for picture and sound; "any" takes, for `modality_dropout`, silent files
+            too, and rows with a file in `audio` and none in `video`; "audio" and "video" ask for
+            that alone and hide the other, to train or to test on one sense.
         pixels: How frames travel from the decoder to the device: as "rgb", or as "yuv420", the
             brightness and colour of most codecs, which is half the bytes and becomes RGB on the
             device. Pixels then differ by 1 or 2 of 255 on average (docs/speed.md); a cache holds
@@ -132,6 +136,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
         audio_by: AudioAlignment = "proportion",
         max_length_difference: float | None = None,
         folder_fps: float = 25.0,
+        senses: Senses = "both",
         pixels: Pixels = "rgb",
         cache_dir: str | None = None,
         val_split: ValidationPolicy = "from_train",
@@ -176,6 +181,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             folder_fps=folder_fps,
             audio_by=audio_by,
             max_length_difference=max_length_difference,
+            senses=senses,
             pixels=pixels,
         )
         self.cache_dir = cache_dir

@@ -134,7 +134,8 @@ class ManifestDataModule(AudioVisualDataModule):
         if self.manifest.is_dir():
             table = list_folder(self.manifest)
         else:
-            table = read_manifest(self.manifest, self.root)
+            sounds_alone = self.clip_options.senses in {"any", "audio"}
+            table = read_manifest(self.manifest, self.root, sounds_alone=sounds_alone)
         columns = label_columns(table)
         named = self.label_column
         for name in [named] if named else self.labels or self.distribution or self.targets or []:

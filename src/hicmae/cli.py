@@ -77,6 +77,7 @@ COMMANDS = {
     "recognize": Command("emotions in your own clips", "hicmae.inference.commands:recognize"),
     "embed": Command("features of your own clips", "hicmae.inference.commands:embed"),
     "serve": Command("a page that recognises clips", "hicmae.serve.commands:serve"),
+    "watch": Command("camera and microphone, recognised live", "hicmae.serve.commands:watch"),
     "visualize": Command("pictures of models and runs", "hicmae.visualize.commands:visualize"),
     "convert": Command("weights from one format to another", "hicmae.checkpoints.commands:convert"),
     "export": Command("a model as ONNX or torch.export", "hicmae.export.commands:export"),

@@ -1,7 +1,5 @@
 """The page in a real browser: chromium, without a window."""
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,63 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from hicmae.demo.corpus import CorpusSettings, make_clip
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import UploadLimits
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hicmae[serve]'")
-pytest.importorskip("playwright", reason="the browser is driven by playwright: pip install it")
 
+from browsers import WAIT, running_browser
 from playwright import sync_api
 
 from hicmae.serve.server import running_page
 
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
-WAIT = 120_000  # milliseconds, beside other tests
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
-    program = os.environ.get("HICMAE_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium: install it, or set HICMAE_CHROMIUM to a browser of its kind")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+    with running_browser() as browser:
         yield browser
-        browser.close()
-
-
-@pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    """Folder for pictures of the page (HICMAE_SCREENSHOTS)."""
-    folder = Path(os.environ.get("HICMAE_SCREENSHOTS", tmp_path / "screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def talking_face(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real clip where there are some, else a drawn face that talks."""
-    try:
-        real = sorted((request.getfixturevalue("shared_dir") / "clips" / "ravdess").rglob("*.mp4"))
-    except pytest.skip.Exception:
-        real = []
-    if real:
-        return real[0]
-    path = tmp_path_factory.mktemp("drawn") / "talking.mp4"
-    settings = CorpusSettings(speakers=3, clips_per_emotion=1, seed=0, size=112, seconds=2.0)
-    make_clip(path, settings, settings.clips()[0])
-    return path
 
 
 def test_clips_are_recognised_in_a_browser(

@@ -1,4 +1,4 @@
-"""The command `hicmae serve`."""
+"""The commands `hicmae serve` and `hicmae watch`."""
 
 from __future__ import annotations
 
@@ -51,6 +51,56 @@ def serve(
     """
     if max_seconds <= 0 or max_megabytes <= 0:
         raise ConfigError("--max_seconds and --max_megabytes are limits: give positive numbers.")
+    _serve(
+        "serve",
+        limits=(max_seconds, max_megabytes),
+        checkpoint=checkpoint,
+        host=host,
+        port=port,
+        faces=faces,
+        device=device,
+    )
+
+
+def watch(
+    *,
+    checkpoint: str | Path,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    faces: Faces = "crop",
+    device: str = "cpu",
+) -> None:
+    """Serves a page that recognises what camera and microphone record, until it is interrupted.
+
+    It is the page of `hicmae serve`, with the tab "Live" in front. Windows of the last seconds are
+    recognised as those of a file are, and a curve moves on; the page says how far behind it is.
+    Nothing is stored, and only this computer reaches the page unless --host says otherwise.
+
+      hicmae watch --checkpoint RUN/checkpoints/best.ckpt
+
+    Args:
+        checkpoint: Checkpoint or folder of a run, or folder or name of a shared model.
+        host: Address to listen at; browsers give others than 127.0.0.1 a camera only over https.
+        port: Port to listen at.
+        faces: crop looks for the largest face; none takes the centre of the picture as the face.
+        device: cpu, cuda, mps or auto.
+
+    Raises:
+        HicmaeError: A mistake that the user can mend.
+    """
+    _serve("watch", checkpoint=checkpoint, host=host, port=port, faces=faces, device=device)
+
+
+def _serve(
+    command: str,
+    *,
+    checkpoint: str | Path,
+    limits: tuple[float, ...] = (),
+    host: str,
+    port: int,
+    faces: Faces,
+    device: str,
+) -> None:
     preload("hicmae.media.watched")  # decodes; it begins beside the imports and the model here
     prepare()
     try:
@@ -59,7 +109,7 @@ def serve(
         if error.name != "gradio":
             raise
         raise ConfigError(
-            "hicmae serve needs gradio: install it with `pip install 'hicmae[serve]'`."
+            f"hicmae {command} needs gradio: install it with `pip install 'hicmae[serve]'`."
         ) from error
     from hicmae.inference.recognizer import EmotionRecognizer  # noqa: PLC0415
     from hicmae.serve.analysis import UploadLimits  # noqa: PLC0415
@@ -70,13 +120,14 @@ def serve(
             f"{checkpoint} was only pre-trained and recognises nothing: give a checkpoint "
             "that was fine-tuned."
         )
-    limits = UploadLimits(max_seconds, max_megabytes)
     console = plain_console(soft_wrap=True)
     stopped = threading.Event()
     # As on Ctrl-C, what was uploaded has to go.
     before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
-        with running_page(recognizer, limits, host, port) as url:
+        with running_page(
+            recognizer, UploadLimits(*limits), host, port, watch=command == "watch"
+        ) as url:
             if not is_loopback(host):
                 console.print(
                     f"Whoever reaches {host} can use this page: it has no login.",

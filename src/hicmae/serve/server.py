@@ -20,6 +20,7 @@ from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import UploadLimits
 from hicmae.serve.gradio_inside import UNUSED_ROUTES, put_uploads_below
 from hicmae.serve.jobs import Line
+from hicmae.serve.live import WatchedTabs
 from hicmae.serve.page import build_page
 from hicmae.serve.uploads import CurrentFolder, FolderForEach, Uploads
 
@@ -48,6 +49,8 @@ def running_page(
     limits: UploadLimits,
     host: str = "127.0.0.1",
     port: int | None = None,
+    *,
+    watch: bool = False,
 ) -> Iterator[str]:
     """Serves the page while the context lasts.
 
@@ -59,6 +62,7 @@ def running_page(
         limits: Which clips are taken.
         host: Address to listen at.
         port: Port to listen at; any free one if None.
+        watch: Whether the page shows camera and microphone first.
 
     Yields:
         Where the page is.
@@ -71,13 +75,15 @@ def running_page(
         uploads = Uploads(Path(name).resolve())  # gradio compares resolved paths with it
         line = Line(_LONGEST_LINE)
         os.environ["GRADIO_TEMP_DIR"] = str(uploads.incoming)
-        page = build_page(recognizer, limits, uploads, line)
+        tabs = WatchedTabs(recognizer, line)
+        page = build_page(recognizer, limits, uploads, line, watch=watch)
         stopped = threading.Event()
-        threading.Thread(target=_forget_unasked, args=(uploads, stopped), daemon=True).start()
+        threading.Thread(target=_forget_unasked, args=(uploads, tabs, stopped), daemon=True).start()
         try:
-            yield _launch(page, limits, uploads, host, port)
+            yield _launch(page, limits, uploads, tabs, host=host, port=port)
         finally:
             stopped.set()
+            tabs.close()
             line.close()
             page.close(verbose=False)
             if before is None:
@@ -87,9 +93,16 @@ def running_page(
 
 
 def _launch(
-    page: gr.Blocks, limits: UploadLimits, uploads: Uploads, host: str, port: int | None
+    page: gr.Blocks,
+    limits: UploadLimits,
+    uploads: Uploads,
+    tabs: WatchedTabs,
+    *,
+    host: str,
+    port: int | None,
 ) -> str:
-    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    here = Path(__file__)
+    scripts = [here.with_name(name).read_text(encoding="utf-8") for name in ("page.js", "live.js")]
     try:
         app, url, _ = page.launch(
             server_name=host,
@@ -104,15 +117,18 @@ def _launch(
                 font=_FONT,
                 font_mono=("ui-monospace", "monospace"),
             ),
-            css_paths=Path(__file__).with_name("page.css"),
-            head=f"<script>{script}</script>",
+            css_paths=here.with_name("page.css"),
+            head="".join(f"<script>{script}</script>" for script in scripts),
             footer_links=[],
             run_history=False,
             enable_monitoring=False,
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
-            app_kwargs={"middleware": [Middleware(_Guard), Middleware(FolderForEach, uploads)]},
+            app_kwargs={
+                "middleware": [Middleware(_Guard), Middleware(FolderForEach, uploads)],
+                "routes": tabs.routes(),
+            },
         )
     except OSError as error:
         raise ConfigError(
@@ -123,10 +139,11 @@ def _launch(
     return url
 
 
-def _forget_unasked(uploads: Uploads, stopped: threading.Event) -> None:
-    """Looks after uploads that nobody asks about."""
+def _forget_unasked(uploads: Uploads, tabs: WatchedTabs, stopped: threading.Event) -> None:
+    """Looks after uploads that nobody asks about, and tabs that are gone."""
     while not stopped.wait(_LOOK_EVERY):
         uploads.forget_old(_FORGET_AFTER)
+        tabs.forget_ended()
 
 
 class _Guard:

@@ -1,0 +1,217 @@
+"""What tabs record is recognised window by window; a slow machine leaves windows out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import secrets
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hicmae.errors import DataError, HicmaeError
+from hicmae.faces.people import NoFaceError
+from hicmae.inference.recognizer import EmotionRecognizer
+from hicmae.inference.windows import frame_step
+from hicmae.media.live import LiveStream
+from hicmae.media.recording import NOMINAL_FPS
+from hicmae.serve.jobs import Job, JobStopped, Line, LineFullError
+
+log = logging.getLogger(__name__)
+
+_NAME = "Your recording"
+_HELD = 1.5  # windows, since cameras that are slow in dim light have longer ones
+_MOST_TABS = 4  # each holds its pictures
+_LARGEST_PIECE = 1 << 22  # bytes
+_DEFECT = (
+    "The program met a defect, which is told where the page was started. Start again; if it comes "
+    "again, report it."
+)
+
+
+class Watching:
+    """One tab in which camera and microphone are watched.
+
+    A window of the last seconds is recognised when the one before is answered and its time has
+    come, by whoever's turn it is in the line; what passes meanwhile is left out.
+
+    Args:
+        recognizer: What answers.
+        line: Where windows wait among the clips of others.
+        owner: Whose the windows are.
+    """
+
+    def __init__(self, recognizer: EmotionRecognizer, line: Line, owner: str) -> None:
+        self._recognizer = copy.copy(recognizer)
+        self._recognizer.most_people = 1
+        self._line = line
+        self._owner = owner
+        self._job: Job | None = None
+        window = self._length(NOMINAL_FPS) / NOMINAL_FPS
+        self._hop = window / 2 if recognizer.hop is None else recognizer.hop
+        self._reached = window - self._hop
+        self._stream = LiveStream(_NAME, _HELD * window)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes of the tab any more."""
+        return self._stream.is_over
+
+    def take(self, piece: bytes) -> str:
+        """Takes the next piece of the recording, and tells what is new.
+
+        Args:
+            piece: Some tenths of a second, as the browser recorded them.
+
+        Returns:
+            JSON: "start", "end" and "scores" of a window, with how many windows were "missed"
+            before it; or a "note" on why there is none; or nothing new.
+
+        Raises:
+            HicmaeError: It cannot go on.
+        """
+        if self._stream.failure is not None:
+            raise self._stream.failure
+        self._stream.feed(piece)
+        if self._job is not None:
+            return self._answer(self._job)
+        if self._stream.end >= self._reached + self._hop:
+            return self._ask()
+        if self._stream.is_over:
+            raise DataError("Nothing has come for a while: start again.")
+        return "{}"
+
+    def end(self) -> None:
+        """Forgets everything."""
+        if self._job is not None:
+            self._job.stop()
+        self._stream.close()
+
+    def _ask(self) -> str:
+        job = Job(self._owner, self._recognize)
+        try:
+            self._line.join(job)
+        except LineFullError as error:
+            job.stop()
+            return _note(str(error))
+        self._job = job
+        return "{}"
+
+    def _answer(self, job: Job) -> str:
+        if not job.future.done():
+            return _note("Waiting: a clip comes first.") if self._line.before(job) else "{}"
+        self._job = None
+        try:
+            return job.future.result(timeout=0)
+        except (CancelledError, JobStopped):
+            return "{}"
+
+    def _recognize(self, tell: Callable[[float], None]) -> str:
+        # Only now, so that the newest window is taken however long this has waited.
+        recording = self._stream.recording(self._length)
+        missed = math.floor((recording.duration - self._reached) / self._hop + 0.5) - 1
+        self._reached = recording.duration
+        try:
+            found = self._recognizer.recognize(recording, progress=tell)
+        except NoFaceError:
+            return _note("No face in view.", end=recording.duration)
+        window = {
+            "start": recording.time_of(0),
+            "end": recording.duration,
+            "scores": found.people[0].scores.tolist(),
+            "missed": max(missed, 0),
+        }
+        return json.dumps(window)
+
+    def _length(self, fps: float) -> int:
+        """Frames from the beginning of a window to its end."""
+        description = self._recognizer.description
+        step = frame_step(description.inputs.stride, fps)
+        return description.architecture.num_frames * step
+
+
+def _note(text: str, **more: float) -> str:
+    return json.dumps({"note": text} | more)
+
+
+class WatchedTabs:
+    """All tabs that are watched, by names that cannot be guessed.
+
+    Args:
+        recognizer: What answers.
+        line: Where windows wait.
+    """
+
+    def __init__(self, recognizer: EmotionRecognizer, line: Line) -> None:
+        self._recognizer = recognizer
+        self._line = line
+        self._tabs: dict[str, Watching] = {}
+
+    def routes(self) -> list[Route]:
+        """Where a tab begins, sends what it records, and ends."""
+        return [
+            Route("/live", self._begin, methods=["POST"]),
+            Route("/live/{name}", self._take, methods=["POST"]),
+            Route("/live/{name}/end", self._end, methods=["POST"]),
+        ]
+
+    def forget_ended(self) -> None:
+        """Forgets tabs that are gone without a word."""
+        for name in [name for name, tab in list(self._tabs.items()) if tab.is_over]:
+            self._forget(name)
+
+    def close(self) -> None:
+        """Forgets all tabs."""
+        for name in list(self._tabs):
+            self._forget(name)
+
+    async def _begin(self, _: Request) -> Response:
+        self.forget_ended()
+        if len(self._tabs) >= _MOST_TABS:
+            return _error(f"{_MOST_TABS} tabs are watched already: stop one of them first.")
+        name = secrets.token_urlsafe(16)
+        self._tabs[name] = Watching(self._recognizer, self._line, name)
+        return JSONResponse({"name": name})
+
+    async def _take(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        piece = bytearray()
+        try:
+            async for part in request.stream():
+                piece += part
+                if len(piece) > _LARGEST_PIECE:
+                    self._forget(name)
+                    return _error("Too much came at once: start again.")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        tab = self._tabs.get(name)
+        if tab is None:
+            return _error("This has ended: start again.")
+        try:
+            return Response(tab.take(bytes(piece)), media_type="application/json")
+        except HicmaeError as error:
+            message = str(error)
+        except Exception:
+            log.exception("A tab could not be watched")
+            message = _DEFECT
+        self._forget(name)
+        return _error(message)
+
+    async def _end(self, request: Request) -> Response:
+        self._forget(request.path_params["name"])
+        return JSONResponse({})
+
+    def _forget(self, name: str) -> None:
+        tab = self._tabs.pop(name, None)
+        if tab is not None:
+            tab.end()
+
+
+def _error(message: str) -> Any:
+    return JSONResponse({"error": message})

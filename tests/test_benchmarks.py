@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,12 +121,15 @@ SPEED = (
     "startup",
     "faces",
     "busy",
+    "live",
 )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SPEED)
 def test_speed(name, tmp_path):
+    if name == "live" and not (os.environ.get("HICMAE_CHROMIUM") or shutil.which("chromium")):
+        pytest.skip("no chromium: install it, or set HICMAE_CHROMIUM to a browser of its kind")
     # Elsewhere than in the project, and without real clips: anyone can run them.
     environment = os.environ | {"HICMAE_CLIPS": str(tmp_path / "none")}
     command = [sys.executable, BENCHMARKS / "speed" / f"{name}.py", "--smallest", "--out", tmp_path]

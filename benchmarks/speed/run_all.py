@@ -27,6 +27,7 @@ NAMES = (
     "startup",
     "faces",
     "busy",
+    "live",
 )
 
 QUIET = os.environ | {"KINETO_LOG_LEVEL": "99"}  # the profiler tells of accelerators it lacks

@@ -1,6 +1,6 @@
 """Camera and microphone in a real browser, which are a clip."""
 
-import sys
+import importlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +18,6 @@ from playwright import sync_api
 
 from hicmae.serve.server import running_page
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "speed"))
-
-from devices import fake_devices
-
 Build = Callable[..., EmotionRecognizer]
 
 
@@ -30,6 +26,9 @@ def page_of(
     recognizer_of: Build, talking_face: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], sync_api.Page]]:
     """`page_of()` opens the page in another tab."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks" / "speed")
+        fake_devices = importlib.import_module("devices").fake_devices
     devices = fake_devices(talking_face, tmp_path_factory.mktemp("devices"))
     with (
         running_page(recognizer_of(), UploadLimits(), watch=True) as url,

@@ -145,7 +145,7 @@ def faces_command(corpus: PublishedCorpus) -> str | None:
 def row_command(corpus: PublishedCorpus, row: PublishedResult) -> str:
     """The command whose result would stand beside a published row."""
     config = corpus.name
-    size = {"T": "tiny", "S": "small", "B": "base"}[row.model[-1]]
+    size = {"T": "tiny", "S": "small"}.get(row.model[-1] if row.of_hicmae else "", "base")
     words = ["hicmae crossval", f"--config finetune/{config}.yaml"]
     if row.modality in {"audio", "video"}:
         words.append(f"--config ablations/{row.modality}-only.yaml")

@@ -41,6 +41,26 @@ def answers(seed, clips=20, outputs=EMOTIONS, *, group=False):
     return table
 
 
+def mixtures(seed, kind, clips=20, outputs=EMOTIONS):
+    """Predictions of shares ("distribution") or of several labels ("labels")."""
+    rng = np.random.default_rng(seed)
+    true, said = rng.random((2, clips, len(outputs)))
+    names = "targets", "predictions"
+    if kind == "distribution":
+        true, said = (part / part.sum(1, keepdims=True) for part in (true, said))
+        names = "target", "prediction"
+    else:
+        true = (true > 0.5).astype(float)
+    table = pd.DataFrame({"id": [f"f{seed}c{index}" for index in range(clips)]})
+    for name, part in zip(names, (true, said), strict=True):
+        several = ["; ".join(np.array(outputs)[row >= 0.5]) for row in part]
+        one = np.array(outputs)[part.argmax(1)]
+        table[name] = one if kind == "distribution" else several
+    table[list(outputs)] = said
+    table[[f"{name}_target" for name in outputs]] = true
+    return table
+
+
 def values(seed, clips=20, targets=("arousal", "valence")):
     """Predictions of a regression."""
     rng = np.random.default_rng(seed)

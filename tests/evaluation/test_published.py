@@ -28,9 +28,9 @@ def rows_of_documents():
                 for cell in cells[1:]
                 if MODALITIES.get(cell, cell) in MODALITIES.values()
             )
-            # Rows of single folds follow the row of the model.
-            model = re.match(r"HiCMAE-[TSB]", cells[0])
-            model = model[0] if model else rows[-1][0]
+            # Rows of single folds follow the row of the model, of which a page may say more.
+            model = re.match(r"HiCMAE-[TSB]|(?!the same).*", cells[0])
+            model = model[0] if model and model[0] else rows[-1][0]
             rows.append((model, modality, tuple(numbers), cells[-1]))
     return rows
 

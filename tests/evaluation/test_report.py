@@ -3,12 +3,15 @@
 import pandas as pd
 import pytest
 import yaml
-from made_results import EMOTIONS, answers, make_folder, setup, values
+from made_results import EMOTIONS, answers, make_folder, mixtures, setup, values
 
 from hicmae.cli import main
 from hicmae.evaluation.report import report_figure, report_rows
 from hicmae.evaluation.results import read_results
+from hicmae.evaluation.scores import outputs_of
 from hicmae.evaluation.setup import HELD_OUT, ON_TEST_FOLD, UNKNOWN_SELECTION
+from hicmae.evaluation.tables import write_tables
+from hicmae.visualize.confusion import classified
 
 
 @pytest.fixture
@@ -68,6 +71,28 @@ def test_report_joins_runs_and_published_results(folders, tmp_path):
     for words in (HELD_OUT, ON_TEST_FOLD, "folds 1, 2 of 5", "all 5 folds", "84.91", "69.23"):
         assert words in page
     assert (tmp_path / "out" / "report.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading", "metrics", "confused"),
+    [
+        ("distribution", "Shares of classes", {"KL", "cosine", "WAR %"}, True),
+        ("labels", "Several labels", {"mAP %", "exact %", "macro F1 %"}, False),
+    ],
+)
+def test_shares_and_labels_have_their_tables(kind, heading, metrics, confused, tmp_path):
+    tables = {fold: mixtures(fold, kind) for fold in (1, 2, 3)}
+    folder = make_folder(tmp_path / "run", setup(kind=kind), tables)
+    assert outputs_of(read_results(folder).folds[0].predictions) == (kind, EMOTIONS)
+    write_tables(read_results(folder), folder)
+    page = (folder / "results.md").read_text()
+    assert ("Confusion" in page) == (folder / "confusion.csv").exists() == confused
+    assert metrics <= set(pd.read_csv(folder / "results.csv").columns)
+    main(["report", str(folder), "--output", str(tmp_path / "out")])
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert f"## {heading}" in page
+    if confused:
+        assert classified(folder)[1] == EMOTIONS
 
 
 def test_bars_carry_policy_folds_and_score(folders):

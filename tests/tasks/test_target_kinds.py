@@ -13,8 +13,9 @@ from tiny_tasks import tiny_task
 from hicmae.checkpoints.reading import read_model
 from hicmae.cli import main
 from hicmae.errors import ConfigError
-from hicmae.evaluation.scores import read_run_predictions
+from hicmae.evaluation.scores import outputs_of, read_run_predictions, scores_of
 from hicmae.objectives.classification import classification_loss
+from hicmae.tasks.blends import BlendRule
 from hicmae.tasks.metrics import DistributionMetrics, LabelMetrics
 from hicmae.training.commands import run
 from hicmae.weights.runs import checkpoint_of
@@ -153,6 +154,29 @@ def test_labels_from_the_table_to_the_predictions(fit, table, labels):
     assert model.description.target_kind == "labels"
     scored = model.description.scoring()(torch.tensor([[0.0, 0.0, 0.0]]))
     assert scored.tolist() == [[0.5, 0.5, 0.5]]
+
+
+def test_thresholds_of_blends_are_fitted_on_validation_and_kept(fit):
+    folder = fit("--model.blends=[anger, calm]", monitor="blend", distribution=CLASSES)
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    kept = checkpoint["state_dict"]["blend_rule.thresholds"]
+    answers = read_run_predictions(folder)
+    rule = BlendRule(CLASSES, ["anger", "calm"])
+    shares = torch.tensor(answers[CLASSES].to_numpy(), dtype=torch.float32)
+    rule.thresholds.copy_(kept)
+    assert [cell["blend"] for cell in rule.columns(shares, None)] == answers["blend"].tolist()
+    scores = json.loads((folder / "test_metrics.json").read_text())
+    written = scores_of(answers, *outputs_of(answers))
+    assert written["presence"] == pytest.approx(100 * scores["test/presence"])
+    assert written["KL"] == pytest.approx(scores["test/KL"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options", [{"blends": ["anger", "rage"], "target_kind": "distribution"}, {"blends": CLASSES}]
+)
+def test_blends_that_do_not_fit_are_told(options):
+    with pytest.raises(ConfigError, match="blends are anger"):
+        tiny_task("classify", **options)
 
 
 def test_neighbours_refuse_shares_in_a_sentence(write_config, table, corpus, as_command, capsys):

@@ -20,6 +20,7 @@ from hicmae.errors import ConfigError, DataError
 from hicmae.evaluation.fold_runs import Fold, fold_command, locked, run_fold
 from hicmae.evaluation.published import published_corpus
 from hicmae.evaluation.results import fold_row, open_log, read_results, save_setup
+from hicmae.evaluation.scores import ScoreKind
 from hicmae.evaluation.setup import (
     Config,
     RunSetup,
@@ -164,7 +165,7 @@ def _setup(
     return RunSetup(
         name=name if published is None else published.name,
         source=data.source,
-        kind="classification" if data.class_names else "regression",
+        kind=_kind(data),
         outputs=list(outputs),
         fold_count=folds,
         model=model_label(config),
@@ -174,6 +175,12 @@ def _setup(
         command=shlex.join(["hicmae", "crossval", *command]),
         published=None if published is None else published.name,
     )
+
+
+def _kind(data: AudioVisualDataModule) -> ScoreKind:
+    if not data.class_names:
+        return "regression"
+    return "classification" if data.target_kind == "class" else data.target_kind
 
 
 def _fold_count(data: AudioVisualDataModule) -> int:

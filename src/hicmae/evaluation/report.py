@@ -17,7 +17,13 @@ from hicmae.evaluation.setup import ON_TEST_FOLD
 from hicmae.evaluation.tables import cell, markdown, published_rows
 
 # What a corpus is judged by where nothing is published for it.
-_USUAL_METRICS = {"classification": ("WAR",), "regression": ("CCC",)}
+_USUAL_METRICS = {
+    "classification": ("WAR",),
+    "distribution": ("WAR",),
+    "labels": ("mAP",),
+    "regression": ("CCC",),
+}
+_HEADINGS = {"distribution": "Shares of classes", "labels": "Several labels"}
 _COLOURS = {"ours": "#2f6db5", "optimistic": "#d98a29", "published": "#9a9a9a"}
 _CAPTION = (
     "Bars: all folds pooled. Whiskers: standard deviation over folds. "
@@ -42,7 +48,7 @@ class Row:
 
     Attributes:
         corpus: What was tested.
-        kind: What was learned, classification or regression.
+        kind: What was learned; see `ScoreKind`.
         whose: "ours" or "published".
         model: Model.
         modality: Modality.
@@ -183,7 +189,7 @@ def report_frame(rows: Sequence[Row]) -> pd.DataFrame:
 def report_page(rows: Sequence[Row]) -> str:
     """The report for readers."""
     parts = ["# Results\n"]
-    for kind in ("classification", "regression"):
+    for kind in _USUAL_METRICS:
         chosen = [row for row in rows if row.kind == kind]
         if not chosen:
             continue
@@ -203,7 +209,7 @@ def report_page(rows: Sequence[Row]) -> str:
             for row in chosen
         ]
         parts += [
-            f"## {kind.capitalize()}\n",
+            f"## {_HEADINGS.get(kind, kind.capitalize())}\n",
             markdown([*head, *map(metric_label, metrics), "source"], lines),
         ]
     parts += ["![Scores of every corpus](report.png)\n", _NOTES.format(on_test=ON_TEST_FOLD)]

@@ -11,7 +11,7 @@ import yaml
 
 from hicmae.errors import ConfigError, DataError
 from hicmae.evaluation.published import published_corpus
-from hicmae.evaluation.scores import read_run_predictions, scores_of
+from hicmae.evaluation.scores import outputs_of, read_run_predictions, scores_of
 from hicmae.evaluation.setup import (
     UNKNOWN_SELECTION,
     Config,
@@ -23,7 +23,6 @@ from hicmae.evaluation.setup import (
 )
 from hicmae.files import whole_file
 from hicmae.ledger import DONE, ResultLog, Row, read_rows
-from hicmae.tasks.recognition import LabelKind
 
 SETUP_FILE = "crossval.json"
 METRICS_FILE = "test_metrics.json"
@@ -211,15 +210,7 @@ def _read_run(folder: Path) -> Results:
     config: Config = yaml.safe_load((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     data = config["data"].get("init_args") or {}
     predictions = read_run_predictions(folder)
-    kind: LabelKind = "classification" if "prediction" in predictions else "regression"
-    if kind == "classification":
-        columns = list(predictions.columns)
-        outputs = columns[columns.index("prediction") + 1 :]
-    else:
-        suffix = "_target"
-        outputs = [
-            str(name).removesuffix(suffix) for name in predictions if str(name).endswith(suffix)
-        ]
+    kind, outputs = outputs_of(predictions)
     published = published_corpus(config["data"])
     training = _training_config(folder, config)
     where = data.get("manifest") or data.get("root") or "its data"

@@ -5,21 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from hicmae.errors import DataError
-from hicmae.tasks.metrics import ClassificationMetrics, RegressionMetrics
-from hicmae.tasks.recognition import LabelKind
+from hicmae.tasks.blends import written_blend_scores
+from hicmae.tasks.metrics import (
+    ClassificationMetrics,
+    DistributionMetrics,
+    LabelMetrics,
+    RegressionMetrics,
+)
 
-_TEXT_COLUMNS = ("id", "group", "target", "prediction", "targets", "predictions")
+ScoreKind = Literal["classification", "distribution", "labels", "regression"]
+"""What is judged: one class of each clip, its shares of classes, its labels, or numbers."""
+
+_TEXT_COLUMNS = (
+    "id",
+    "group",
+    "blend_target",
+    "blend",
+    "target",
+    "prediction",
+    "targets",
+    "predictions",
+)
 # Where clips are judged in groups, their predictions come first.
 _PREDICTIONS = ("test_group_predictions", "test_predictions")
 _LABELS = {"F1_weighted": "weighted F1", "F1_macro": "macro F1"}
-_ORDER = ("UAR", "WAR", "F1_weighted", "F1_macro", "CCC", "PCC", "RMSE", "MSE", "MAE")
-_IN_PERCENT = ("UAR", "WAR", "F1_weighted", "F1_macro", "PCC", "CCC")
+_OF_SHARES = ("presence", "salience", "mAP", "exact")
+_IN_PERCENT = (*_OF_SHARES, "UAR", "WAR", "F1_weighted", "F1_macro", "CCC", "PCC")
+_ORDER = (*_IN_PERCENT, "KL", "cosine", "RMSE", "MSE", "MAE")
 
 
 def read_run_predictions(folder: Path) -> pd.DataFrame:
@@ -69,8 +88,22 @@ def read_predictions(path: Path) -> pd.DataFrame:
     )
 
 
+def outputs_of(predictions: pd.DataFrame) -> tuple[ScoreKind, list[str]]:
+    """What a table of test predictions is of, and its classes or regressed targets in order."""
+    columns = [str(name) for name in predictions]
+    told = next((name for name in ("prediction", "predictions") if name in columns), None)
+    if told is None:
+        ends = [name for name in columns if name.endswith("_target")]
+        return "regression", [name.removesuffix("_target") for name in ends]
+    after = columns[columns.index(told) + 1 :]
+    classes = after[: len(after) // 2]
+    if not classes or after[len(classes) :] != [f"{name}_target" for name in classes]:
+        return "classification", after
+    return ("labels" if told == "predictions" else "distribution"), classes
+
+
 def scores_of(
-    predictions: pd.DataFrame, kind: LabelKind, outputs: Sequence[str]
+    predictions: pd.DataFrame, kind: ScoreKind, outputs: Sequence[str]
 ) -> dict[str, float]:
     """Scores of a set of predictions, by the names that a test logs.
 
@@ -80,17 +113,25 @@ def scores_of(
         outputs: Classes in order of their index, or regressed targets.
 
     Returns:
-        UAR, WAR and F1 in percent; or PCC and CCC in percent, MSE, RMSE and MAE in units of the
-        target, as means over the targets and, where there are several, for each of them.
+        UAR, WAR and F1 in percent; of distributions KL and cosine too, and of blends presence and
+        salience in percent; of labels mAP, macro F1 and exact in percent; or PCC and CCC in
+        percent, MSE, RMSE and MAE in units of the target, as means over the targets and, where
+        there are several, for each of them.
 
     Raises:
         DataError: A target or prediction is none of the classes.
     """
-    if kind == "classification":
-        scores, _ = _classification(predictions, outputs).compute()
-        values = {name: float(score) for name, score in scores.items()}
-    else:
+    if kind == "regression":
         values = _regression(predictions, outputs)
+    else:
+        if kind == "classification":
+            metrics: ClassificationMetrics | LabelMetrics = _classification(predictions, outputs)
+        else:
+            metrics = (LabelMetrics if kind == "labels" else DistributionMetrics)(len(outputs))
+            metrics.update(*_numbers(predictions, outputs))
+        values = {name: float(score) for name, score in metrics.compute()[0].items()}
+    if "blend_target" in predictions and kind == "distribution":
+        values |= written_blend_scores(predictions["blend"], predictions["blend_target"])
     return {
         name: 100 * values[name] if in_percent(name) else values[name]
         for name in sorted(values, key=_place)
@@ -146,13 +187,18 @@ def _indices(names: Iterable[str], classes: Sequence[str]) -> Tensor:
     return torch.tensor([index_of[name] for name in names])
 
 
+def _numbers(predictions: pd.DataFrame, outputs: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Predicted and true numbers (N, K)."""
+    true = predictions[[f"{name}_target" for name in outputs]].to_numpy(dtype=float, copy=True)
+    values = predictions[list(outputs)].to_numpy(dtype=float, copy=True)
+    return torch.from_numpy(values), torch.from_numpy(true)
+
+
 def _regression(predictions: pd.DataFrame, targets: Sequence[str]) -> dict[str, float]:
     metrics = RegressionMetrics(len(targets))
     for metric in metrics.metrics.values():
         metric.set_dtype(torch.float64)  # sums over whole corpora
-    true = predictions[[f"{name}_target" for name in targets]].to_numpy(dtype=float, copy=True)
-    values = predictions[list(targets)].to_numpy(dtype=float, copy=True)
-    metrics.update(torch.from_numpy(values), torch.from_numpy(true))
+    metrics.update(*_numbers(predictions, targets))
     scores = {}
     for name, of_targets in metrics.compute().items():
         scores[name] = float(of_targets.mean())

@@ -10,7 +10,8 @@ import numpy as np
 from hicmae import tasks
 from hicmae.data.splits import Splits
 from hicmae.evaluation.published import AUDIO_VIDEO, PublishedCorpus, published_corpora
-from hicmae.tasks.recognition import LabelKind, RecognitionTask
+from hicmae.evaluation.scores import ScoreKind
+from hicmae.tasks.recognition import RecognitionTask
 
 Config = dict[str, Any]
 
@@ -55,7 +56,7 @@ class RunSetup:
 
     name: str
     source: str
-    kind: LabelKind
+    kind: ScoreKind
     outputs: list[str]
     fold_count: int
     model: str
@@ -69,6 +70,11 @@ class RunSetup:
     def published_corpus(self) -> PublishedCorpus | None:
         """What is published for the same test."""
         return None if self.published is None else published_corpora()[self.published]
+
+    @property
+    def one_class(self) -> bool:
+        """Whether an answer has a class that comes first, so that classes can be confused."""
+        return self.kind in {"classification", "distribution"}
 
     @property
     def title(self) -> str:

@@ -20,6 +20,14 @@ _MEANINGS = {
     "WAR": "WAR is the accuracy: the share of right answers, so that frequent classes count more.",
     "F1_weighted": "Weighted F1 averages the F1 of the classes by their frequency, macro F1 "
     "without weights.",
+    "presence": "Presence is the share of clips of which just the right emotions are named; "
+    "salience that of the blends of two of which their order, or that they are equal, is right "
+    "too. The thresholds of both are fitted to the validation clips.",
+    "mAP": "mAP is the average precision of a label, averaged over the labels; a label is given "
+    "from a probability of 0.5 on.",
+    "exact": "Exact is the share of clips all of whose labels are right.",
+    "KL": "KL is the distance of the answer's shares from the true ones (0 where all are right), "
+    "cosine the cosine of the angle between them (1). UAR, WAR and F1 are of the largest shares.",
     "CCC": "CCC (concordance) is 100 % where prediction and target are equal, and near 0 where "
     "they have nothing to do with each other; it is lowered by a wrong scale or offset.",
     "PCC": "PCC (Pearson's correlation) leaves scale and offset out.",
@@ -38,7 +46,7 @@ def write_tables(results: Results, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     results.pooled.to_csv(folder / "predictions.csv", index=False)
     results_frame(results).to_csv(folder / "results.csv", index=False)
-    if results.setup.kind == "classification":
+    if results.setup.one_class:
         _write_confusion(results, folder)
     (folder / "results.md").write_text(results_page(results), encoding="utf-8")
 
@@ -151,9 +159,9 @@ def results_page(results: Results) -> str:
     if any(result.splits for result in results.folds):
         lines = [f"- {result.splits}." for result in results.folds]
         parts += ["## How clips were divided\n", "\n".join(lines) + "\n"]
-    if setup.kind == "classification":
+    if setup.one_class:
         parts += ["## Confusion matrix, folds pooled\n", _confusion_part(results)]
-    matrix = ", `confusion.csv`" if setup.kind == "classification" else ""
+    matrix = ", `confusion.csv`" if setup.one_class else ""
     parts.append(f"Files: `predictions.csv` (every answer), `results.csv` (all scores){matrix}.\n")
     return "\n".join(parts)
 
@@ -183,7 +191,7 @@ def _notes(results: Results) -> str:
         )
     if results.grouped:
         notes.append("The outputs of the clips of a group are averaged; groups are judged.")
-    if results.setup.kind == "classification":
+    if results.setup.one_class:
         name, share = most_frequent_class(results.pooled)
         classes = results.pooled["target"].nunique()
         notes.append(

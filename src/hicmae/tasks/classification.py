@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -13,6 +14,7 @@ from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import ConfigError
 from hicmae.objectives.classification import ClassificationLoss, classification_loss
 from hicmae.tasks.base import empty
+from hicmae.tasks.blends import BlendRule, blend_scores, percents
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics, DistributionMetrics, LabelMetrics
 from hicmae.tasks.recognition import (
@@ -55,13 +57,16 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
             comes from the data.
         loss: cross_entropy or, of a distribution, kl (its gradient is the same, and it is 0 where
             all shares are right); bce of labels. null is the first that fits the target.
+        blends: Of a distribution, the classes that occur in blends of two with equal or 70 to 30
+            parts. `presence` and `salience` are then logged with their mean, `blend`, by thresholds
+            that each validation fits to its clips and the checkpoint keeps; see `BlendRule`.
         label_smoothing: Share of the target spread over all classes (of labels, halved between yes
             and no), in training. It is spread here and nowhere else, over single and mixed classes
             alike: mixing them before or after it comes to the same.
         **recognition: See `RecognitionTask` and `AudioVisualTask`.
 
     Raises:
-        ConfigError: The loss does not fit the target.
+        ConfigError: The loss or the blends do not fit the target.
     """
 
     kind: ClassVar[LabelKind | None] = "classification"
@@ -72,6 +77,7 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
         *,
         target_kind: TargetKind = "class",
         loss: ClassificationLoss | None = None,
+        blends: list[str] | None = None,
         label_smoothing: float = 0.0,
         **recognition: Any,
     ) -> None:
@@ -85,6 +91,12 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
             raise ConfigError(
                 f"loss is {loss}, and what the data has of every clip is a {target_kind}: choose "
                 f"{' or '.join(_LOSSES[target_kind])}."
+            )
+        self.blend_rule = BlendRule(class_names, blends) if blends else None
+        if blends and (target_kind != "distribution" or not {*blends} <= {*class_names}):
+            raise ConfigError(
+                f"blends are {', '.join(blends)}: name classes of the data "
+                f"({', '.join(class_names)}), which has to give shares of them."
             )
         self.validation_metrics = _METRICS[target_kind](len(class_names))
         self.test_metrics = _METRICS[target_kind](len(class_names))
@@ -124,8 +136,15 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
     def log_scores(self, stage: str, metrics: ClassificationMetrics | LabelMetrics) -> None:
         """Logs the scores; testing also draws the confusion matrix, where there is one."""
         scores, matrix = metrics.compute()
+        if self.blend_rule is not None and isinstance(metrics, DistributionMetrics):
+            shares, targets = metrics.kept.compute()
+            if stage == "val":
+                self.blend_rule.fit(shares, targets)
+            of_blends = blend_scores(self.blend_rule(shares), percents(targets))
+            of_blends["blend"] = sum(of_blends.values()) / len(of_blends)
+            scores |= {name: torch.tensor(score) for name, score in of_blends.items()}
         for name, score in scores.items():
-            shown = name in {"UAR", "WAR", "mAP"}
+            shown = name in {"UAR", "WAR", "mAP", "presence", "salience"}
             self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and shown)
         if stage == "test" and matrix is not None:
             log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
@@ -136,14 +155,17 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
         Shares and labels that are known follow, as `CLASS_target`.
         """
         targets: list[Any] = [None] * len(outputs)
-        if "target" in batch:
-            known = require_plain_targets(batch)
+        known = require_plain_targets(batch) if "target" in batch else None
+        if known is not None:
             targets = as_floats(known) if known.is_floating_point() else known.tolist()
+        blends: list[dict[str, Any]] = [{}] * len(outputs)
+        if self.blend_rule is not None:
+            blends = self.blend_rule.columns(outputs, known)
         rows = []
-        for name, probabilities, target in zip(
-            batch["id"], as_floats(outputs), targets, strict=True
+        for name, probabilities, target, blend in zip(
+            batch["id"], as_floats(outputs), targets, blends, strict=True
         ):
-            row: dict[str, Any] = {"id": name}
+            row: dict[str, Any] = {"id": name, **blend}
             if target is not None:
                 row |= self._named("target", target)
             row |= self._named("prediction", probabilities)

@@ -24,6 +24,7 @@ from torchmetrics.classification import (
 )
 
 from hicmae.errors import ConfigError
+from hicmae.tasks.blends import KeptShares
 
 
 def _require_several(classes: int) -> None:
@@ -81,10 +82,14 @@ class DistributionMetrics(ClassificationMetrics):
 
     Args:
         classes: Number of classes, K.
+
+    Attributes:
+        kept: All shares, for what thresholds have to be fitted to.
     """
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes)
+        self.kept = KeptShares()
         self.shares = MetricCollection({"KL": KLDivergence(), "cosine": CosineSimilarity("mean")})
 
     def update(self, probabilities: Tensor, targets: Tensor) -> None:
@@ -92,6 +97,7 @@ class DistributionMetrics(ClassificationMetrics):
         super().update(probabilities, targets.argmax(-1))
         self.shares["KL"].update(targets, probabilities)  # of the answer from the target
         self.shares["cosine"].update(probabilities, targets)
+        self.kept.update(probabilities, targets)
 
     def compute(self) -> tuple[dict[str, Tensor], Tensor]:
         """Scores by name, and counts of the classes with the largest shares (K, K)."""
@@ -102,6 +108,7 @@ class DistributionMetrics(ClassificationMetrics):
         """Forgets all clips."""
         super().reset()
         self.shares.reset()
+        self.kept.reset()
 
 
 class LabelMetrics(nn.Module):

@@ -11,6 +11,7 @@ from hicmae.errors import ConfigError, DataError
 from hicmae.evaluation.results import SETUP_FILE, read_results
 from hicmae.evaluation.scores import (
     confusion_of,
+    outputs_of,
     read_predictions,
     read_run_predictions,
     scores_of,
@@ -56,8 +57,7 @@ def classified(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
             )
     if table.empty:
         raise DataError(f"{path} holds no prediction; test the checkpoint with `hicmae test`.")
-    columns = list(table.columns)
-    classes = [str(name) for name in columns[columns.index("prediction") + 1 :]]
+    classes = outputs_of(table)[1]
     if len(classes) < _FEWEST_CLASSES:
         raise DataError(
             f"{path} has no column for each class behind prediction: give a file that "

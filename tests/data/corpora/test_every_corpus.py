@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from fakes import crema_d, dfew
 from fakes.avcaffe import write_avcaffe
+from fakes.blemore import write_blemore
 from fakes.crema_d import write_crema_d
 from fakes.dfew import write_dfew
 from fakes.enterface05 import write_enterface05
@@ -61,9 +62,10 @@ FAKES = {
     "meld": write_meld,
     "enterface05": write_enterface05,
     "savee": write_savee,
+    "blemore": write_blemore,
 }
 UNPUBLISHED = {"mafw-43", "mafw-labels", "avcaffe-arousal", "avcaffe-valence"}
-WITHOUT_CORPUS = {"manifest", "manifest-regression"}
+WITHOUT_CORPUS = {"manifest", "manifest-labels", "manifest-regression"}
 
 SMALL_DATA = [
     "--data.frame_size=32",

@@ -2,6 +2,7 @@
 
 from hicmae.data.datamodules.avcaffe import AVCAffeDataModule
 from hicmae.data.datamodules.base import AudioVisualDataModule
+from hicmae.data.datamodules.blemore import BLEMOREDataModule
 from hicmae.data.datamodules.corpus import CorpusDataModule
 from hicmae.data.datamodules.crema_d import CREMADDataModule
 from hicmae.data.datamodules.dfew import DFEWDataModule
@@ -20,6 +21,7 @@ from hicmae.data.datamodules.werewolf_xl import WerewolfXLDataModule
 __all__ = [
     "AVCAffeDataModule",
     "AudioVisualDataModule",
+    "BLEMOREDataModule",
     "CREMADDataModule",
     "CorpusDataModule",
     "DFEWDataModule",

@@ -1,0 +1,131 @@
+"""Answers that are one class, or a blend of two: what shares say, and how right it is.
+
+The two figures of merit are those of BLEMORE (Lachmann et al., 2026): presence is the part of all
+clips of which just the right classes are named; salience the part of the blends, of which the
+classes and their order, or that they are equal, are right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+UNFITTED = 0.1
+_GRID = torch.linspace(0.05, 0.95, 20)
+_PERCENT = re.compile(r" \d+(?=,|$)")
+
+
+class KeptShares(Metric):
+    """Keeps the shares of a whole set of clips, of all processes."""
+
+    shares: list[Tensor]
+    targets: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("shares", [], dist_reduce_fx="cat")
+        self.add_state("targets", [], dist_reduce_fx="cat")
+
+    def update(self, shares: Tensor, targets: Tensor) -> None:
+        """Adds clips: predicted and true shares (B, K)."""
+        self.shares.append(shares.float())
+        self.targets.append(targets.float())
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Predicted and true shares (N, K)."""
+        return dim_zero_cat(self.shares), dim_zero_cat(self.targets)
+
+
+class BlendRule(nn.Module):
+    """Turns shares into one class or a blend of two, by two thresholds.
+
+    The second largest share makes a blend if it is as large as the first threshold and both classes
+    can be blended. Its parts are equal if the two shares differ by no more than the second
+    threshold, and else 70 to 30.
+
+    Args:
+        classes: The K classes in order of their index.
+        blended: Those of them that can be part of a blend.
+
+    Attributes:
+        thresholds: Of presence and of salience (2,); 0.1 until they are fitted.
+    """
+
+    thresholds: Tensor
+    can_blend: Tensor
+
+    def __init__(self, classes: Sequence[str], blended: Sequence[str]) -> None:
+        super().__init__()
+        self.classes = list(classes)
+        self.register_buffer("thresholds", torch.full((2,), UNFITTED))
+        can_blend = torch.tensor([name in blended for name in classes])
+        self.register_buffer("can_blend", can_blend, persistent=False)
+
+    def forward(self, shares: Tensor, thresholds: Tensor | None = None) -> Tensor:
+        """Percents of the classes (N, K): 100, 50 and 50, or 70 and 30; the others are 0."""
+        presence, salience = self.thresholds if thresholds is None else thresholds
+        values, places = shares.topk(2, dim=1)
+        blends = (values[:, 1] >= presence) & self.can_blend[places].all(1)
+        even = values[:, 0] - values[:, 1] <= salience
+        first = torch.where(blends, torch.where(even, 50, 70), 100)
+        return torch.zeros_like(shares, dtype=torch.long).scatter_(
+            1, places, torch.stack([first, 100 - first], dim=1)
+        )
+
+    def fit(self, shares: Tensor, targets: Tensor) -> None:
+        """Takes the thresholds with the best mean of presence and salience, the lowest of several.
+
+        Args:
+            shares: Of validation clips (N, K).
+            targets: Their true shares (N, K).
+        """
+        true = percents(targets)
+        best = -1.0
+        for thresholds in torch.cartesian_prod(_GRID, _GRID).to(shares):
+            scores = blend_scores(self(shares, thresholds), true)
+            score = sum(scores.values()) / len(scores)
+            if score > best:
+                best = score
+                self.thresholds.copy_(thresholds)
+
+    def columns(self, shares: Tensor, targets: Tensor | None) -> list[dict[str, Any]]:
+        """Cells of the table of predictions, such as `anger 70, fear 30`, for every clip."""
+        cells = [{"blend": text} for text in self._texts(self(shares))]
+        if targets is None:
+            return cells
+        true = self._texts(percents(targets))
+        return [{"blend_target": text} | cell for text, cell in zip(true, cells, strict=True)]
+
+    def _texts(self, parts: Tensor) -> list[str]:
+        rows = [zip(self.classes, row, strict=True) for row in parts.tolist()]
+        return [", ".join(f"{name} {part}" for name, part in row if part) for row in rows]
+
+
+def percents(targets: Tensor) -> Tensor:
+    """True shares (N, K) in whole percents."""
+    return (100 * targets).round().long()
+
+
+def blend_scores(answers: Tensor, targets: Tensor) -> dict[str, float]:
+    """Presence and salience in [0, 1] of percents (N, K); salience if there is any blend."""
+    present = ((answers > 0) == (targets > 0)).all(1)
+    scores = {"presence": present.float().mean().item()}
+    blends = (targets > 0).sum(1) == 2
+    if blends.any():
+        scores["salience"] = (answers == targets).all(1)[blends].float().mean().item()
+    return scores
+
+
+def written_blend_scores(answers: Iterable[str], targets: Iterable[str]) -> dict[str, float]:
+    """The same of cells that `BlendRule.columns` wrote."""
+    pairs = list(zip(answers, targets, strict=True))
+    present = [_PERCENT.sub("", answer) == _PERCENT.sub("", target) for answer, target in pairs]
+    salient = [answer == target for answer, target in pairs if target.count(",") == 1]
+    scores = {"presence": sum(present) / len(pairs)}
+    return scores | ({"salience": sum(salient) / len(salient)} if salient else {})

@@ -52,6 +52,7 @@ inputs = {
     "frames": np.stack(pictures)[None, shown],
     "waveform": waveform[None],
     "waveform_length": np.array([len(waveform)]),
+    "senses": np.array([[True, True]]),  # of a model that could do without one
 }
 wanted = [value.name for value in session.get_inputs()]  # of one modality, only its own
 (scores,) = session.run(["scores"], {name: inputs[name] for name in wanted})

@@ -50,12 +50,13 @@ def write_model(folder: Path, name: str, spoil: Callable[[Any], None] | None = N
         outputs=outputs,
         architecture=tiny_architecture(depth=1 if name == "both, resized" else 2),
         modality=modality,
+        stand_ins=name == "both, resized",
         activation=activation,
         inputs=InputSettings(stride=4, frame_size=frame_size, crop_pct=crop_pct),
         training={"licence": "none"},
     )
     torch.manual_seed(1)
-    model = RecognitionModel(description.architecture, len(outputs), modality=modality)
+    model = description.model()
     for weights in (model.video_layer_weights, model.audio_layer_weights):
         if weights is not None:
             torch.nn.init.normal_(weights)
@@ -86,11 +87,12 @@ def expected(checkpoint: Path, inputs: dict[str, torch.Tensor]) -> dict[str, np.
         crop_pct=settings.crop_pct,
     )
     with torch.no_grad():
+        senses = batch.pop("senses", None)
         batch = preprocess({name: tensor[:, None] for name, tensor in batch.items()})
         video, audio = batch["video"][:, 0], batch["audio"][:, 0]
-        outputs = {"features": model.features(video, audio)}
+        outputs = {"features": model.features(video, audio, senses)}
         if description.outputs:
-            outputs["logits"] = model(video, audio)
+            outputs["logits"] = model(video, audio, senses)
             score = {"classification": lambda x: x.softmax(-1), "regression": torch.tanh}
             outputs["scores"] = score[description.kind](outputs["logits"])
     return {name: output.numpy() for name, output in outputs.items()}
@@ -153,7 +155,7 @@ def test_the_file_is_the_model_for_any_batch_and_length(
 @pytest.mark.parametrize(
     ("name", "names"),
     [
-        ("both, resized", ["frames", "waveform", "waveform_length"]),
+        ("both, resized", ["frames", "waveform", "waveform_length", "senses"]),
         ("sound", ["waveform", "waveform_length"]),
     ],
 )

@@ -183,6 +183,8 @@ def _inputs(description: ModelDescription) -> str:
             f"- Sound: {shape.audio_frames / 100:.2f} s at 16 kHz as a log-mel spectrogram of "
             f"{shape.audio_frames} × {shape.mel_bins}."
         )
+    if description.stand_ins:
+        lines.append("- Either may be missing: the model has learnt to do without one of the two.")
     width = shape.width * (4 if description.modality == "audio_visual" else 1)
     gives = {
         "classification": f"{len(description.outputs)} probabilities",

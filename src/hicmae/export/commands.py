@@ -29,6 +29,8 @@ def export(
                        clip
       waveform         float32 (B, L), the sound of the window at 16 kHz, one channel, any length
       waveform_length  int64 (B,), samples of each row that are sound; what lies behind is not read
+      senses           bool (B, 2), of a model that may lack a stream (stand_ins of config.json):
+                       whether each window is seen and whether it is heard
 
     It gives scores (B, classes or targets), logits before softmax or activation, and features. T,
     S, stride and the names of the classes stand in the JSON text `config.json` of the file: among

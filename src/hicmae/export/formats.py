@@ -37,6 +37,7 @@ def trace(model: ClipModel) -> ExportedProgram:
         "frames": {0: batch},
         "waveform": {0: batch, 1: samples},
         "waveform_length": {0: batch},
+        "senses": {0: batch},
     }
     inputs = model.example(2, model.window_samples)
     with _quiet(), torch.no_grad():

@@ -21,7 +21,9 @@ class ClipModel(BatchPreprocessor):
       `architecture.num_frames` and `inputs.frame_size` of the description;
     - `waveform`: float (B, L), its sound in [-1, 1] at 16 kHz, one channel, L at least 1;
     - `waveform_length`: int64 (B,), how many samples of each row are sound. What lies behind them,
-      in rows shorter than the longest, is not read.
+      in rows shorter than the longest, is not read;
+    - `senses`: bool (B, 2), of a model with stand-ins alone: whether each window is seen and
+      whether it is heard. What is not there is not read, whatever is given for it.
 
     Outputs by name; of a model that was only pre-trained there are the features alone:
 
@@ -53,7 +55,8 @@ class ClipModel(BatchPreprocessor):
         modality = self.description.modality
         seen = ("frames",) if modality != "audio" else ()
         heard = ("waveform", "waveform_length") if modality != "video" else ()
-        return seen + heard
+        lacking = ("senses",) if self.description.stand_ins else ()
+        return seen + heard + lacking
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -65,6 +68,7 @@ class ClipModel(BatchPreprocessor):
         frames: Tensor | None = None,
         waveform: Tensor | None = None,
         waveform_length: Tensor | None = None,
+        senses: Tensor | None = None,
     ) -> Tensors:
         """Outputs by name; see the class."""
         video = audio = torch.empty(0)
@@ -74,7 +78,7 @@ class ClipModel(BatchPreprocessor):
             self._fill(video, pictures)  # (B, 3, T, S, S)
         if waveform is not None:
             audio = self.filter_bank(waveform, waveform_length)  # (B, 1, F, M)
-        features = self.model.features(video, audio)
+        features = self.model.features(video, audio, senses)
         if not self.description.outputs:
             return {"features": features}
         logits = self.model.head(features)
@@ -95,6 +99,10 @@ class ClipModel(BatchPreprocessor):
             "frames": torch.randint(0, 256, size, generator=noise, dtype=torch.uint8),
             "waveform": 0.1 * torch.randn(batch_size, samples, generator=noise),
             "waveform_length": samples // 2 ** torch.arange(batch_size),
+            # Seen and heard, seen alone, heard alone, and so on.
+            "senses": torch.tensor([[True, True], [True, False], [False, True]]).repeat(
+                -(-batch_size // 3), 1
+            )[:batch_size],
         }
         return {name: made[name] for name in self.input_names}
 

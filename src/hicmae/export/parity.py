@@ -52,6 +52,7 @@ def clip_inputs(model: ClipModel, clip: Path) -> dict[str, Tensors]:
         "frames": torch.from_numpy(np.stack([window.frames for window in few])),
         "waveform": torch.nn.utils.rnn.pad_sequence(sounds, batch_first=True),
         "waveform_length": torch.tensor([len(sound) for sound in sounds]),
+        "senses": torch.tensor([window.senses for window in few]),
     }
     inputs = {name: read[name] for name in model.input_names}
     first = {name: tensor[:1] for name, tensor in inputs.items()}

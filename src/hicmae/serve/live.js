@@ -87,8 +87,9 @@
     now.points.push({ time: (answer.start + answer.end) / 2, scores: answer.scores });
     Object.assign(document.querySelector("#live").dataset, { behind, end: answer.end, missed: now.missed });
     const left = now.missed ? ` · ${now.missed} window${now.missed > 1 ? "s" : ""} left out so far` : "";
+    const used = answer.used ? ` · ${answer.used}` : "";
     part("[role=status]").textContent =
-      `${behind.toFixed(1)} s behind · a window of ${(answer.end - answer.start).toFixed(1)} s${left}`;
+      `${behind.toFixed(1)} s behind · a window of ${(answer.end - answer.start).toFixed(1)} s${used}${left}`;
     headline(answer.scores);
     draw(now);
   }

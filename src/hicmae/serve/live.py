@@ -18,6 +18,7 @@ from starlette.routing import Route
 from hicmae.errors import DataError, HicmaeError
 from hicmae.faces.people import NoFaceError
 from hicmae.inference.recognizer import EmotionRecognizer
+from hicmae.inference.results import used_words
 from hicmae.inference.windows import frame_step
 from hicmae.media.live import LiveStream
 from hicmae.media.recording import NOMINAL_FPS
@@ -71,7 +72,8 @@ class Watching:
 
         Returns:
             JSON: "start", "end" and "scores" of a window, with how many windows were "missed"
-            before it; or a "note" on why there is none; or nothing new.
+            before it and, of a model that may lack a sense, what was "used" if not both; or a
+            "note" on why there is none; or nothing new.
 
         Raises:
             HicmaeError: It cannot go on.
@@ -118,15 +120,17 @@ class Watching:
         missed = math.floor((recording.duration - self._reached) / self._hop + 0.5) - 1
         self._reached = recording.duration
         try:
-            found = self._recognizer.recognize(recording, progress=tell)
+            person = self._recognizer.recognize(recording, progress=tell).people[0]
         except NoFaceError:
             return _note("No face in view.", end=recording.duration)
         window = {
             "start": recording.time_of(0),
             "end": recording.duration,
-            "scores": found.people[0].scores.tolist(),
+            "scores": person.scores.tolist(),
             "missed": max(missed, 0),
         }
+        if self._recognizer.model.stand_ins:
+            window["used"] = used_words(person.window_senses)
         return json.dumps(window)
 
     def _length(self, fps: float) -> int:

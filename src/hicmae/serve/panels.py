@@ -10,9 +10,9 @@ from html import escape
 
 import numpy as np
 
-from hicmae.choices import USED, Use, use_of
+from hicmae.choices import Use
 from hicmae.colours import as_hex, colour_of
-from hicmae.inference.results import Floats
+from hicmae.inference.results import Floats, used_words
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
 from hicmae.serve.pictures import (
     as_bytes,
@@ -120,19 +120,12 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
             for output, score in zip(answer.outputs, person.scores.tolist(), strict=True)
         )
     where = f" · in view {_span(person.start, person.end)}" if len(answer.people) > 1 else ""
+    used = used_words(person.window_senses) if answer.lacking else ""
+    by = f" · {used}" if used else ""
     return (
         f'<header class="hm-headline"><div>{title}</div>'
-        f"<p>{name} · {answer.duration:.1f} s{where}{_by(answer, person)}</p></header>"
+        f"<p>{name} · {answer.duration:.1f} s{where}{by}</p></header>"
     )
-
-
-def _by(answer: Answer, person: PersonAnswer) -> str:
-    """What was used, where a model may do without something."""
-    if not answer.lacking:
-        return ""
-    used = {use_of(*senses) for senses in person.window_senses.tolist()}
-    names = [USED[use] for use in sorted(used - {"both"})]
-    return "".join(f" · {'in part' if len(used) > 1 else 'by'} {name}" for name in names)
 
 
 def _order(kind: str, scores: Floats) -> list[int]:

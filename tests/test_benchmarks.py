@@ -12,11 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import tiny_architecture
-
-from hicmae import EmotionRecognizer
-from hicmae.checkpoints import ModelDescription
-from hicmae.models import RecognitionModel
+from tiny_models import write_model
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -99,10 +95,7 @@ def test_probes_of_emotion_tell_what_features_hold(monkeypatch):
 @pytest.mark.slow
 def test_recognize_clips(clip_factory, tmp_path):
     clip = clip_factory("benchmarked.mp4", seconds=0.8)
-    shape = tiny_architecture()
-    description = ModelDescription("classification", ("calm", "joy"), shape)
-    model = EmotionRecognizer(RecognitionModel(shape, 2), description)
-    model.save_pretrained(tmp_path / "model")
+    write_model(tmp_path / "model")
     options = ["--faces", "none", "--threads", "1", "--json", tmp_path / "seconds.json"]
     command = [sys.executable, BENCHMARKS / "recognize_clips.py", clip]
     command += ["--checkpoint", tmp_path / "model", *options]

@@ -13,7 +13,7 @@ import torch
 import yaml
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from media_factory import write_clip
-from tiny import ARCHITECTURE
+from tiny import ARCHITECTURE, keep
 from torch import nn
 
 from hicmae.cli import COMMANDS, TRAINING, main
@@ -23,79 +23,29 @@ from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
 from hicmae.training.commands import HicmaeCLI, run
 
 # Clips of as many frames as the data modules give by default.
-SHAPE = ARCHITECTURE | {"num_frames": 16, "audio_frames": 64}
-RECOGNITION = {"architecture": SHAPE, "learning_rate": 0.01, "drop_path": 0.1}
-PRETRAINING = {
-    "architecture": SHAPE,
-    "video_mask_ratio": 0.75,
-    "audio_mask_ratio": 0.75,
-    "contrast_weight": 0.05,
-    "temperature": 0.07,
-    "learning_rate": 0.01,
-}
-TASKS = {
-    "pretrain": ("PretrainingTask", PRETRAINING, {}, None),
-    "classify": ("ClassificationTask", RECOGNITION, {"label": "emotion"}, ("val/WAR", "max")),
-    "regress": (
-        "RegressionTask",
-        RECOGNITION,
-        {"targets": ["arousal", "valence"]},
-        ("val/MSE", "min"),
-    ),
+FRAMES = {"num_frames": 16, "audio_frames": 64}
+# Options of the model, and which checkpoint is kept.
+RUNS = {
+    "pretrain": ({"figure_every_n_epochs": 10}, {}),
+    "classify": ({"drop_path": 0.1}, {"filename": "best", "monitor": "val/WAR", "mode": "max"}),
+    "regress": ({"drop_path": 0.1}, {"filename": "best", "monitor": "val/MSE", "mode": "min"}),
 }
 
 
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    """A folder of its own, as little as possible drawn, and nothing sent anywhere."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hicmae"])
-    monkeypatch.setenv("COLUMNS", "200")
+def surroundings(as_command, monkeypatch):
+    """Nothing is sent anywhere."""
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.delenv("HICMAE_TRACEBACK", raising=False)
 
 
 @pytest.fixture(scope="session")
-def configs(corpus, tmp_path_factory):
+def configs(write_config):
     """A config file of each task."""
-    folder = tmp_path_factory.mktemp("configs")
     files = {}
-    for name, (task, options, labels, monitor) in TASKS.items():
-        keep = {"save_last": True}
-        if monitor:
-            keep |= {"filename": "best", "monitor": monitor[0], "mode": monitor[1]}
-        content = {
-            "seed_everything": 0,
-            "model": {"class_path": f"hicmae.tasks.{task}", "init_args": options},
-            "data": {
-                "class_path": "hicmae.data.datamodules.ManifestDataModule",
-                "init_args": {
-                    "manifest": str(corpus / "manifest.csv"),
-                    "batch_size": 4,
-                    "num_workers": 0,
-                    "frame_size": 32,
-                    "image_size": 32,
-                    "audio_frames": 64,
-                    "mel_bins": 32,
-                    **labels,
-                },
-            },
-            "trainer": {
-                "max_epochs": 2,
-                "accelerator": "cpu",
-                "devices": 1,
-                "num_sanity_val_steps": 0,
-                "log_every_n_steps": 1,
-                "callbacks": [
-                    {
-                        "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                        "init_args": keep,
-                    }
-                ],
-            },
-        }
-        files[name] = folder / f"{name}.yaml"
-        files[name].write_text(yaml.safe_dump(content, sort_keys=False))
+    for kind, (options, best) in RUNS.items():
+        model = {"architecture": ARCHITECTURE | FRAMES} | options
+        trainer = {"callbacks": [keep(save_last=True, **best)]}
+        files[kind] = write_config(kind, model=model, data=FRAMES, trainer=trainer)
     return files
 
 

@@ -4,6 +4,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
+from tiny_tasks import tiny_trainer
 
 from hicmae import loops
 
@@ -56,16 +57,8 @@ def fit(tmp_path, monkeypatch):
 
     def run(**options):
         model, data = Counted(), Watched()
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            max_epochs=2,
-            limit_train_batches=2,
-            limit_val_batches=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        limits = {"max_epochs": 2, "limit_train_batches": 2, "limit_val_batches": 1}
+        trainer = tiny_trainer(num_sanity_val_steps=2, **limits)
         trainer.fit(model, datamodule=data, **options)
         return model, data, trainer
 

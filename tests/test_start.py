@@ -1,14 +1,10 @@
 """What a command imports before it needs it: libraries that take seconds."""
 
 import pytest
-import torch
 from shell import run_python
-from tiny import tiny_architecture
+from tiny_models import write_model
 
-from hicmae import EmotionRecognizer
 from hicmae.cli import COMMANDS
-from hicmae.models import RecognitionModel
-from hicmae.weights.description import ModelDescription
 
 SLOW = (
     "torch torchvision torchaudio lightning torchmetrics pandas pyarrow matplotlib scipy gradio "
@@ -41,12 +37,7 @@ def test_help_is_there_at_once(name):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    shape = tiny_architecture()
-    torch.manual_seed(0)
-    description = ModelDescription("classification", ("calm", "joy"), shape)
-    EmotionRecognizer(RecognitionModel(shape, 2), description).save_pretrained(folder)
-    return folder
+    return write_model(tmp_path_factory.mktemp("model") / "model")
 
 
 def test_recognition_imports_what_it_uses(clip_factory, model, tmp_path):

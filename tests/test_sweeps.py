@@ -11,7 +11,7 @@ import yaml
 from fakes.ravdess import write_ravdess
 from fakes.voxceleb2 import write_voxceleb2
 from interruption import in_a_process
-from tiny import ARCHITECTURE, tiny_architecture
+from tiny import ARCHITECTURE, INPUTS, TRAINER, tiny_architecture
 from wandb.sdk.launch.sweeps.utils import (
     create_sweep_command,
     create_sweep_command_args,
@@ -21,33 +21,14 @@ from wandb.sdk.launch.sweeps.utils import (
 from hicmae.configs import config_folder
 from hicmae.models import HiCMAE
 
-SHAPE = ARCHITECTURE | {"num_frames": 4, "audio_frames": 64}
 FILES = sorted((config_folder() / "sweeps").glob("*.yaml"))
 
 # What stands between the shipped configs and a run of seconds.
 SMALL = {
-    "model": {"init_args": {"architecture": SHAPE}},
-    "data": {
-        "init_args": {
-            "batch_size": 2,
-            "num_workers": 0,
-            "num_frames": 4,
-            "stride": 2,
-            "region": None,
-            "frame_size": 32,
-            "image_size": 32,
-            "audio_frames": 64,
-            "mel_bins": 32,
-        }
-    },
-    "trainer": {
-        "accelerator": "cpu",
-        "devices": 1,
-        "precision": "32-true",
-        "limit_train_batches": 2,
-        "num_sanity_val_steps": 0,
-        "enable_progress_bar": False,
-    },
+    "model": {"init_args": {"architecture": ARCHITECTURE}},
+    "data": {"init_args": INPUTS | {"batch_size": 2, "stride": 2, "region": None}},
+    "trainer": TRAINER
+    | {"precision": "32-true", "limit_train_batches": 2, "enable_progress_bar": False},
 }
 
 
@@ -72,7 +53,7 @@ def material(tmp_path_factory):
     write_voxceleb2(folder / "pretrain", speakers=4)
     write_ravdess(folder / "finetune")
     weights = folder / "pretrained.ckpt"
-    model = HiCMAE(tiny_architecture(num_frames=4, audio_frames=64))
+    model = HiCMAE(tiny_architecture())
     torch.save({"state_dict": {f"model.{k}": v for k, v in model.state_dict().items()}}, weights)
     return folder, weights
 

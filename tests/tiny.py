@@ -32,6 +32,13 @@ INPUTS: dict[str, Any] = {
     "audio_frames": 32,
     "mel_bins": 32,
 }
+TRAINER: dict[str, Any] = {
+    "max_epochs": 2,
+    "accelerator": "cpu",
+    "devices": 1,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 1,
+}
 # Options beside the architecture.
 MODEL: dict[str, dict[str, Any]] = {
     "pretrain": {
@@ -86,13 +93,6 @@ def tiny_config(
             "class_path": "hicmae.data.datamodules.ManifestDataModule",
             "init_args": {"batch_size": 4} | INPUTS | LABELS[kind] | (data or {}),
         },
-        "trainer": {
-            "max_epochs": 2,
-            "accelerator": "cpu",
-            "devices": 1,
-            "num_sanity_val_steps": 0,
-            "log_every_n_steps": 1,
-        }
-        | (trainer or {}),
+        "trainer": TRAINER | (trainer or {}),
         **others,
     }

@@ -1,6 +1,7 @@
-"""Tiny models with random weights, in folders as they are shared."""
+"""Tiny models with random weights, as they are and in folders as they are shared."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -10,21 +11,37 @@ from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.models import Modality, RecognitionModel
 
 
-def write_model(
-    folder: Path,
+def tiny_model(
     kind: str = "classification",
     modality: Modality = "audio_visual",
+    *,
     seed: int = 0,
+    spread: float = 1.0,
+    **fields: Any,
+) -> tuple[RecognitionModel, ModelDescription]:
+    """A model and what describes it, with fields of the description changed.
+
+    The weights of its head are spread as widely as those of a trained one: fresh ones answer nearly
+    alike to everything.
+    """
+    given = {
+        "outputs": () if kind == "pretraining" else tuple(CLASSES),
+        "architecture": tiny_architecture(audio_frames=64),
+        "inputs": InputSettings(stride=4, frame_size=40),
+    }
+    description = ModelDescription(kind, modality=modality, **given | fields)  # type: ignore[arg-type]
+    torch.manual_seed(seed)
+    model = description.model()
+    if description.outputs:
+        torch.nn.init.normal_(model.head.weight, std=spread)
+    return model, description
+
+
+def write_model(
+    folder: Path, kind: str = "classification", modality: Modality = "audio_visual", seed: int = 0
 ) -> Path:
     """Writes the folder of a model, and gives it."""
-    torch.manual_seed(seed)
-    outputs = () if kind == "pretraining" else tuple(CLASSES)
-    shape = tiny_architecture(audio_frames=64)
-    model = RecognitionModel(shape, len(outputs), modality=modality)
-    if outputs:
-        torch.nn.init.normal_(model.head.weight)  # as large as a trained one's
-    inputs = InputSettings(stride=4, frame_size=40)
-    description = ModelDescription(kind, outputs, shape, modality=modality, inputs=inputs)
+    model, description = tiny_model(kind, modality, seed=seed)
     folder.mkdir()
     (folder / "config.json").write_text(description.as_json())
     save_file(model.state_dict(), folder / "model.safetensors")

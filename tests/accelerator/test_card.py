@@ -8,17 +8,17 @@ import pytest
 import test_reference
 import torch
 from interruption import in_a_process
-from tiny import keep, tiny_architecture
+from tiny import keep
+from tiny_models import tiny_model
 
 from hicmae import EmotionRecognizer
-from hicmae.checkpoints import ModelDescription, load_recognition_model
+from hicmae.checkpoints import load_recognition_model
 from hicmae.cli import dispatch
 from hicmae.data.augmentation import FinetuningAugmentation, PretrainingAugmentation
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.export.formats import open_torch_export
 from hicmae.export.graph import ClipModel
 from hicmae.media.colour import rgb_matrix
-from hicmae.models import RecognitionModel
 from hicmae.training.resuming import newest_checkpoint
 
 DEVICE = "cuda"
@@ -140,11 +140,7 @@ class TestPreparing:
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory):
     """A shared folder with a model of random weights, written from the card."""
-    torch.manual_seed(0)
-    shape = tiny_architecture(audio_frames=64)
-    model = RecognitionModel(shape, 3)
-    torch.nn.init.normal_(model.head.weight)  # as large as a trained one's
-    description = ModelDescription("classification", ("anger", "calm", "joy"), shape)
+    model, description = tiny_model()
     folder = tmp_path_factory.mktemp("model") / "model"
     EmotionRecognizer(model, description, device=DEVICE).save_pretrained(folder)
     return folder

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny import tiny_architecture
+from tiny import INPUTS, tiny_architecture
 
 from hicmae.checkpoints import load_pretrained, load_recognition_model, our_name
 from hicmae.checkpoints.given import GivenFacts
@@ -234,7 +234,7 @@ class TestRuns:
 
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("sys.argv", ["hicmae"])
-        shape = tiny_architecture(audio_frames=64)
+        shape = tiny_architecture()
         task = ClassificationTask(
             ["anger", "calm", "joy"],
             architecture=dataclasses.asdict(shape),
@@ -266,12 +266,7 @@ class TestRuns:
                     "--data=hicmae.data.datamodules.ManifestDataModule",
                     f"--data.manifest={corpus / 'manifest.csv'}",
                     "--data.label=emotion",
-                    "--data.num_frames=4",
-                    "--data.frame_size=32",
-                    "--data.image_size=32",
-                    "--data.audio_frames=64",
-                    "--data.mel_bins=32",
-                    "--data.num_workers=0",
+                    *(f"--data.{name}={value}" for name, value in INPUTS.items()),
                     "--trainer.accelerator=cpu",
                     "--trainer.enable_progress_bar=false",
                     f"--ckpt_path={path}",

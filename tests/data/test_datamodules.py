@@ -7,6 +7,7 @@ from fakes.ravdess import write_ravdess
 from fakes.voxceleb2 import BROKEN, write_voxceleb2
 from lightning.pytorch.cli import LightningCLI
 from media_factory import write_clip
+from tiny_tasks import tiny_trainer
 
 from hicmae.data.augmentation import PretrainingAugmentation
 from hicmae.data.datamodules import (
@@ -55,15 +56,7 @@ class Recorder(pl.LightningModule):
 
 
 def trainer(folder, **options):
-    defaults = {"max_epochs": 1, "enable_checkpointing": False, "num_sanity_val_steps": 0}
-    return pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **defaults | options,
-    )
+    return tiny_trainer(default_root_dir=folder, **options)
 
 
 def clips_of(batches):

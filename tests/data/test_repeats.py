@@ -1,6 +1,5 @@
 """Several windows of one decoded clip in a batch."""
 
-import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -8,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from media_factory import picture_number, write_clip
-from tiny import ARCHITECTURE
+from tiny import keep
+from tiny_tasks import tiny_trainer
 
 from hicmae.data import dataset as dataset_module
 from hicmae.data.augmentation import FinetuningAugmentation, PretrainingAugmentation
@@ -190,16 +189,7 @@ def seen(folder, corpus, **options):
     """The batches of a run of one epoch."""
     task = Recorder()
     data = ManifestDataModule(str(corpus / "manifest.csv"), **OPTIONS | options)
-    pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=False,
-        max_epochs=1,
-        num_sanity_val_steps=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(task, datamodule=data)
+    tiny_trainer(default_root_dir=folder).fit(task, datamodule=data)
     return task.seen
 
 
@@ -271,65 +261,22 @@ class TestDataModule:
             assert not (partners & own).any()
 
 
-SHAPE = ARCHITECTURE | {"num_frames": 4, "audio_frames": 64}
-OPTIMISATION = {"architecture": SHAPE, "learning_rate": 0.05}
-PRETRAINING = OPTIMISATION | {
-    "video_mask_ratio": 0.75,
-    "audio_mask_ratio": 0.75,
-    "contrast_weight": 0.05,
-    "temperature": 0.07,
-    "figure_every_n_epochs": 0,
-}
-
-
+@pytest.mark.usefixtures("as_command")
 class TestRuns:
-    @pytest.fixture(autouse=True)
-    def surroundings(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["hicmae"])
-
     @pytest.fixture
-    def fit(self, corpus, tmp_path):
-        """`fit(task, options, data, *arguments)` runs the command line."""
+    def fit(self, write_config):
+        """`fit(kind, options, data, *arguments)` runs the command line."""
 
-        def fit(task, options, data, *arguments):
-            every_step = {"every_n_train_steps": 1, "save_top_k": -1, "filename": "{step}"}
-            content = {
-                "seed_everything": 0,
-                "test_after_fit": False,
-                "model": {"class_path": f"hicmae.tasks.{task}", "init_args": options},
-                "data": {
-                    "class_path": "hicmae.data.datamodules.ManifestDataModule",
-                    "init_args": {
-                        "manifest": str(corpus / "manifest.csv"),
-                        "batch_size": 2,
-                        "num_workers": 0,
-                        "num_frames": 4,
-                        "frame_size": 32,
-                        "image_size": 32,
-                        "audio_frames": 64,
-                        "mel_bins": 32,
-                        **data,
-                    },
-                },
-                "trainer": {
-                    "default_root_dir": "runs",
-                    "max_epochs": 2,
-                    "accelerator": "cpu",
-                    "devices": 1,
-                    "log_every_n_steps": 1,
-                    "enable_progress_bar": False,
-                    "num_sanity_val_steps": 0,
-                    "callbacks": [
-                        {
-                            "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                            "init_args": every_step,
-                        }
-                    ],
-                },
-            }
-            path = tmp_path / "config.yaml"
-            path.write_text(yaml.safe_dump(content, sort_keys=False))
+        def fit(kind, options, data, *arguments):
+            every_step = keep(every_n_train_steps=1, save_top_k=-1, filename="{step}")
+            trainer = {"default_root_dir": "runs", "callbacks": [every_step]}
+            path = write_config(
+                kind,
+                model={"learning_rate": 0.05} | options,
+                data={"batch_size": 2} | data,
+                trainer=trainer | {"enable_progress_bar": False},
+                test_after_fit=False,
+            )
             return run(["fit", "--config", str(path), *arguments]).trainer
 
         return fit
@@ -342,7 +289,7 @@ class TestRuns:
     def test_learning_rate_counts_samples_and_an_epoch_keeps_its_steps(self, fit):
         """The rate of a step of 256 clips is for as many samples, whoever they are of."""
         one, three = (
-            fit("PretrainingTask", PRETRAINING, {"repeats": repeats}, "--trainer.max_epochs=1")
+            fit("pretrain", {}, {"repeats": repeats}, "--trainer.max_epochs=1")
             for repeats in (1, 3)
         )
         assert one.lr_scheduler_configs[0].scheduler.base_lrs[0] == pytest.approx(0.05 * 2 / 256)
@@ -351,18 +298,13 @@ class TestRuns:
         assert three.callback_metrics["train/loss_epoch"].isfinite()
 
     @pytest.mark.parametrize(
-        ("task", "options", "data"),
+        ("kind", "options", "data"),
         [
+            ("pretrain", {}, {"augmentation": {"class_path": "PretrainingAugmentation"}}),
             (
-                "PretrainingTask",
-                PRETRAINING,
-                {"augmentation": {"class_path": "PretrainingAugmentation"}},
-            ),
-            (
-                "ClassificationTask",
-                OPTIMISATION | {"drop_path": 0.3, "label_smoothing": 0.1},
+                "classify",
+                {"drop_path": 0.3, "label_smoothing": 0.1},
                 {
-                    "label": "emotion",
                     "augmentation": {
                         "class_path": "FinetuningAugmentation",
                         "init_args": {"mixup": 0.8, "cutmix": 1.0},
@@ -371,12 +313,12 @@ class TestRuns:
             ),
         ],
     )
-    def test_goes_on_exactly_within_an_epoch(self, fit, task, options, data):
+    def test_goes_on_exactly_within_an_epoch(self, fit, kind, options, data):
         data = data | {"repeats": 2}
-        whole = fit(task, options, data)
+        whole = fit(kind, options, data)
         middle, _ = self.checkpoint(whole, 2)
         _, expected = self.checkpoint(whole, 8)
-        resumed = fit(task, options, data, f"--ckpt_path={middle}")
+        resumed = fit(kind, options, data, f"--ckpt_path={middle}")
         _, ours = self.checkpoint(resumed, 8)
         assert whole.log_dir != resumed.log_dir
         for name, value in expected["state_dict"].items():

@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
-from tiny import ARCHITECTURE
+from tiny import CLASSES, keep, tiny_config
 
 from hicmae.cli import main
 from hicmae.evaluation.fold_runs import locked
 from hicmae.evaluation.setup import HELD_OUT, ON_TEST_FOLD
 from hicmae.ledger import read_rows
 
-CLASSES = ["anger", "calm", "joy"]
 EPOCHS = 2
 
 
@@ -52,54 +51,17 @@ def request_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def config(folded, request_file, tmp_path_factory):
-    content = {
-        "seed_everything": 0,
-        "model": {
-            "class_path": "hicmae.tasks.ClassificationTask",
-            "init_args": {
-                "architecture": ARCHITECTURE | {"num_frames": 4, "audio_frames": 64},
-                "learning_rate": 0.05,
-                "drop_path": 0.1,
-            },
-        },
-        "data": {
-            "class_path": "hicmae.data.datamodules.ManifestDataModule",
-            "init_args": {
-                "manifest": str(folded),
-                "label": "emotion",
-                "batch_size": 2,
-                "num_workers": 0,
-                "num_frames": 4,
-                "frame_size": 32,
-                "image_size": 32,
-                "audio_frames": 64,
-                "mel_bins": 32,
-            },
-        },
-        "trainer": {
-            "max_epochs": EPOCHS,
-            "accelerator": "cpu",
-            "devices": 1,
-            "num_sanity_val_steps": 0,
-            "log_every_n_steps": 1,
-            "enable_progress_bar": False,
-            "callbacks": [
-                {
-                    "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-                    "init_args": {
-                        "filename": "best",
-                        "monitor": "val/loss",
-                        "mode": "min",
-                        "save_last": True,
-                    },
-                },
-                {
-                    "class_path": "stopping.KillOnce",
-                    "init_args": {"request": str(request_file), "fold": 2, "epoch": EPOCHS - 1},
-                },
-            ],
-        },
-    }
+    killed = {"request": str(request_file), "fold": 2, "epoch": EPOCHS - 1}
+    callbacks = [
+        keep(filename="best", monitor="val/loss", mode="min", save_last=True),
+        {"class_path": "stopping.KillOnce", "init_args": killed},
+    ]
+    content = tiny_config(
+        "classify",
+        model={"learning_rate": 0.05, "drop_path": 0.1},
+        data={"manifest": str(folded), "batch_size": 2},
+        trainer={"max_epochs": EPOCHS, "enable_progress_bar": False, "callbacks": callbacks},
+    )
     path = tmp_path_factory.mktemp("config") / "tiny-folds.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path

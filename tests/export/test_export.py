@@ -12,6 +12,7 @@ from jsonargparse import ArgumentError
 from safetensors.torch import save_file
 from shell import run_python
 from tiny import tiny_architecture
+from tiny_models import tiny_model
 
 from hicmae.checkpoints import InputSettings, ModelDescription, load_recognition_model
 from hicmae.cli import dispatch
@@ -45,23 +46,21 @@ MODELS: dict[str, tuple[Any, ...]] = {
 def write_model(folder: Path, name: str, spoil: Callable[[Any], None] | None = None) -> Path:
     """Writes a shared folder with a model of random weights."""
     kind, outputs, modality, activation, (frame_size, crop_pct), _ = MODELS[name]
-    description = ModelDescription(
-        kind=kind,
+    model, description = tiny_model(
+        kind,
+        modality,
+        seed=1,
+        spread=0.1,  # so that scores are far from each other
         outputs=outputs,
         architecture=tiny_architecture(depth=1 if name == "both, resized" else 2),
-        modality=modality,
         stand_ins=name == "both, resized",
         activation=activation,
         inputs=InputSettings(stride=4, frame_size=frame_size, crop_pct=crop_pct),
         training={"licence": "none"},
     )
-    torch.manual_seed(1)
-    model = description.model()
     for weights in (model.video_layer_weights, model.audio_layer_weights):
         if weights is not None:
             torch.nn.init.normal_(weights)
-    if outputs:
-        torch.nn.init.normal_(model.head.weight, std=0.1)  # so that scores are far from each other
     if spoil is not None:
         spoil(model)
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,10 +21,7 @@ from hicmae.inference.recognizer import EmotionRecognizer
 CLIPS = 4
 
 
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
+pytestmark = pytest.mark.usefixtures("as_command")
 
 
 @pytest.fixture(scope="module")

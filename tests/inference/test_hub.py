@@ -13,11 +13,10 @@ import huggingface_hub
 import pytest
 import torch
 from tiny import tiny_architecture
+from tiny_models import tiny_model
 
-from hicmae.checkpoints import ModelDescription
 from hicmae.errors import CheckpointError
 from hicmae.inference.hub import HubModel
-from hicmae.models import RecognitionModel
 
 COMMIT = "a" * 40
 TOKEN = "hf_stub"  # noqa: S105 (of the stub)
@@ -131,12 +130,9 @@ class Recogniser(HubModel):
 
 
 def recogniser(**changes):
-    torch.manual_seed(3)
-    shape = tiny_architecture()
-    settings = {"kind": "classification", "outputs": ("calm", "joy")} | changes
-    description = ModelDescription(architecture=shape, **settings)
-    model = RecognitionModel(shape, len(description.outputs)).eval()
-    return Recogniser(model, description, faces="none")
+    fields = {"outputs": ("calm", "joy"), "architecture": tiny_architecture()}
+    model, description = tiny_model(seed=3, **fields | changes)
+    return Recogniser(model.eval(), description, faces="none")
 
 
 def same_weights(one, other):

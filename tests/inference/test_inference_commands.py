@@ -25,11 +25,7 @@ from hicmae.media import VideoReader, watched
 WIDTH = 16
 
 
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.delenv("HICMAE_TRACEBACK", raising=False)
+pytestmark = pytest.mark.usefixtures("as_command")
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,15 @@ import torch
 from coloured_faces import PLACES, film
 from media_factory import numbered_picture, sweep, write_clip
 from shell import run_python
-from tiny import tiny_architecture
+from tiny_models import tiny_model
 
 import hicmae
-from hicmae.checkpoints import InputSettings, ModelDescription
+from hicmae.checkpoints import InputSettings
 from hicmae.data.datamodules.manifest import ManifestDataModule
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.media import SAMPLE_RATE
 from hicmae.media.recording import ArrayRecording, FileRecording
-from hicmae.models import RecognitionModel
 
 CLASSES = ("anger", "calm", "joy")
 SPAN = 16  # frames of a window of the tiny model at stride 4
@@ -25,20 +24,8 @@ SPAN = 16  # frames of a window of the tiny model at stride 4
 def recognizer(
     kind="classification", modality="audio_visual", activation="none", crop_pct=1.0, **options
 ):
-    torch.manual_seed(0)
-    outputs = () if kind == "pretraining" else CLASSES
-    shape = tiny_architecture(audio_frames=64)
-    model = RecognitionModel(shape, len(outputs), modality=modality)
-    if outputs:
-        torch.nn.init.normal_(model.head.weight)  # as large as a trained one's
-    description = ModelDescription(
-        kind=kind,
-        outputs=outputs,
-        architecture=shape,
-        modality=modality,
-        activation=activation,
-        inputs=InputSettings(stride=4, frame_size=40, crop_pct=crop_pct),
-    )
+    inputs = InputSettings(stride=4, frame_size=40, crop_pct=crop_pct)
+    model, description = tiny_model(kind, modality, activation=activation, inputs=inputs)
     return EmotionRecognizer(model, description, **({"faces": "none"} | options))
 
 

@@ -1,7 +1,6 @@
 """`hicmae data` by the command line, on made clips and, where they are there, on real ones."""
 
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,7 @@ from hicmae.training.commands import run
 SMALL = ["--data.frame_size=32", "--data.image_size=32"]
 
 
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hicmae"])
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("HICMAE_TRACEBACK", raising=False)
+pytestmark = pytest.mark.usefixtures("as_command")
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from media_factory import numbered_picture, picture_number, sweep, write_clip, write_image
+from shell import tell
 from tiny import ARCHITECTURE
 
-from hicmae.cli import main
 from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest, read_manifest
@@ -477,28 +477,13 @@ def test_clips_of_one_name_are_refused(clips, tmp_path):
         pack(pd.concat([clips, clips], ignore_index=True), tmp_path, None, ONE_PROCESS)
 
 
+@pytest.mark.usefixtures("as_command")
 class TestCommandLine:
-    @pytest.fixture(autouse=True)
-    def surroundings(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["hicmae"])
-        monkeypatch.setenv("COLUMNS", "200")
-
-    @staticmethod
-    def tell(*arguments):
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as leaving:
-            return leaving.code
-        return 0
-
     def test_from_a_corpus_to_a_run(self, corpus, tmp_path, capsys):
         options = ["--output=pack", "--size=32", "--jobs=1"]
-        assert self.tell("data", "pack", corpus / "manifest.csv", *options) == 0
+        assert tell("data", "pack", corpus / "manifest.csv", *options) == 0
         assert "14 of 14 clips are in pack/manifest.parquet." in capsys.readouterr().out
-        assert (
-            self.tell("data", "check", "pack/manifest.parquet", "--output=check", "--jobs=1") == 0
-        )
+        assert tell("data", "check", "pack/manifest.parquet", "--output=check", "--jobs=1") == 0
         done = run(
             [
                 "fit",
@@ -519,7 +504,7 @@ class TestCommandLine:
 
     def test_clips_are_not_cut_twice(self, corpus, tmp_path, capsys):
         options = ["--output=pack", "--size=32", "--jobs=1"]
-        assert self.tell("data", "pack", corpus / "manifest.csv", *options) == 0
+        assert tell("data", "pack", corpus / "manifest.csv", *options) == 0
         arguments = [
             "--config=finetune/manifest.yaml",
             "--data.manifest=pack/manifest.parquet",
@@ -528,25 +513,25 @@ class TestCommandLine:
             f"--model.architecture={ARCHITECTURE}",
             *SMALL_DATA,
         ]
-        assert self.tell("fit", *arguments) == 2
+        assert tell("fit", *arguments) == 2
         assert "is a pack, whose clips are cut already" in capsys.readouterr().err
 
     def test_clips_may_be_named_by_whole_paths(self, tmp_path):
         clip = write_clip(tmp_path / "clips" / "one.mp4", seconds=0.4)
         (tmp_path / "clips.csv").write_text(f"video\n{clip}\n")
-        assert self.tell("data", "pack", "clips.csv", "--output=pack", "--size=32", "--jobs=1") == 0
+        assert tell("data", "pack", "clips.csv", "--output=pack", "--size=32", "--jobs=1") == 0
         assert read_manifest("pack/manifest.parquet")["id"].tolist() == ["one"]
 
     def test_clips_without_sound_are_listed(self, tmp_path, capsys):
         write_clip(tmp_path / "clips" / "mute.mp4", seconds=0.4, sound=False)
         write_clip(tmp_path / "clips" / "good.mp4", seconds=0.4)
-        assert self.tell("data", "pack", "clips", "--output=pack", "--size=32", "--jobs=1") == 1
+        assert tell("data", "pack", "clips", "--output=pack", "--size=32", "--jobs=1") == 1
         assert "no audio stream" in pd.read_csv("pack/problems.csv")["message"].iloc[0]
         assert read_manifest("pack/manifest.parquet")["id"].tolist() == ["good"]
 
     def test_nothing_to_pack(self, tmp_path):
         write_clip(tmp_path / "clips" / "mute.mp4", seconds=0.4, sound=False)
-        assert self.tell("data", "pack", "clips", "--output=pack", "--size=32", "--jobs=1") == 1
+        assert tell("data", "pack", "clips", "--output=pack", "--size=32", "--jobs=1") == 1
 
     def test_region_and_rate_of_a_config_hold(self, tmp_path):
         folder = tmp_path / "clips" / "faces"
@@ -561,7 +546,7 @@ class TestCommandLine:
             "--data.region=[0,0,32,32]",
             "--data.folder_fps=10",
         ]
-        assert self.tell("data", "pack", *config, "--output=pack", "--size=32", "--jobs=1") == 0
+        assert tell("data", "pack", *config, "--output=pack", "--size=32", "--jobs=1") == 0
         with VideoReader(read_manifest("pack/manifest.parquet")["video"].iloc[0]) as reader:
             assert (reader.fps, reader.frame_count) == (10, 10)
             # The corner of the picture: grey beside the numbered square, 16 pixels wide.

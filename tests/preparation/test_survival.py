@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from media_factory import write_clip
+from shell import tell
 
 pytest.importorskip("cv2")
 
-from hicmae.cli import main
 from hicmae.faces.alignment import FACE_POINTS
 from hicmae.faces.detection import Face
 from hicmae.preparation import preparing
@@ -51,12 +51,6 @@ def clips(as_command, tmp_path):
     for name, size in SIZES.items():
         write_clip(tmp_path / "clips" / f"{name}.mp4", seconds=0.2, size=size)
     return tmp_path / "clips"
-
-
-def tell(*arguments):
-    with pytest.raises(SystemExit) as leaving:
-        main([str(argument) for argument in arguments])
-    return leaving.value.code
 
 
 def messages(path):

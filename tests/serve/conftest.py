@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from tiny import tiny_architecture
+from tiny_models import tiny_model
 
-from hicmae.checkpoints import InputSettings, ModelDescription
+from hicmae.checkpoints import InputSettings
 from hicmae.demo.corpus import CorpusSettings, make_clip
 from hicmae.inference.recognizer import EmotionRecognizer
 
@@ -20,18 +20,11 @@ def recognizer_of() -> Callable[..., EmotionRecognizer]:
     """`recognizer_of(**fields of the description)`: a tiny random model without face finding."""
 
     def build(*, faces: str = "none", **changes: object) -> EmotionRecognizer:
-        fields: dict[str, object] = {
-            "kind": "classification",
-            "outputs": CLASSES,
+        fields = {
             "architecture": tiny_architecture(),
             "inputs": InputSettings(frame_size=40, crop_pct=0.8),
         }
-        description = ModelDescription(**(fields | changes))  # type: ignore[arg-type]
-        torch.manual_seed(3)
-        model = description.model()
-        # A fresh head answers nearly alike to everything.
-        if description.outputs:
-            torch.nn.init.normal_(model.head.weight, std=0.2)
+        model, description = tiny_model(seed=3, spread=0.2, **fields | changes)
         return EmotionRecognizer(model, description, faces=faces, batch_size=2)  # type: ignore[arg-type]
 
     return build

@@ -4,7 +4,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny import ARCHITECTURE, tiny_architecture
+from tiny import ARCHITECTURE, INPUTS, tiny_architecture
+from tiny_tasks import tiny_trainer
 from torch.utils.data import DataLoader
 
 from hicmae.checkpoints import InputSettings, load_recognition_model
@@ -42,26 +43,15 @@ LABELS = {
 
 
 def trained(task, data, path):
-    trainer = pl.Trainer(
-        max_epochs=1,
-        limit_train_batches=1,
-        accelerator="cpu",
-        logger=False,
-        callbacks=ModelCheckpoint(path.parent, filename=path.stem),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-    )
+    keep = ModelCheckpoint(path.parent, filename=path.stem)
+    trainer = tiny_trainer(None, keep, limit_train_batches=1, limit_val_batches=0)
     trainer.fit(task, datamodule=data)
     return torch.load(path, weights_only=True)
 
 
 def clips(corpus, **options):
-    sizes = {"num_frames": 4, "frame_size": 40, "image_size": 32, "audio_frames": 32}
-    manifest = str(corpus / "manifest.csv")
-    more = {"mel_bins": 32, "num_workers": 0, "stride": 2, "crop_pct": 0.8}
-    return ManifestDataModule(manifest, **sizes, **more, **options)
+    inputs = INPUTS | {"frame_size": 40, "stride": 2, "crop_pct": 0.8}
+    return ManifestDataModule(str(corpus / "manifest.csv"), **inputs, **options)
 
 
 class OwnData(pl.LightningDataModule):

@@ -4,9 +4,8 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
-from lightning.pytorch.loggers import CSVLogger
 from media_factory import write_clip
-from tiny import ARCHITECTURE
+from tiny_tasks import MAKERS, tiny_trainer
 from torch.utils.data import DataLoader
 
 from hicmae.data.collation import collate
@@ -14,7 +13,6 @@ from hicmae.data.dataset import ClipDataset
 from hicmae.data.manifest import complete_manifest
 from hicmae.data.options import ClipOptions
 from hicmae.errors import DataError
-from hicmae.tasks import ClassificationTask, RegressionTask
 from hicmae.tasks.groups import GroupedOutputs
 
 CLASSES = ["anger", "calm", "joy"]
@@ -56,22 +54,8 @@ def make_batches(kind):
 
 
 def make_task(kind):
-    torch.manual_seed(0)
-    task = ClassificationTask if kind == "classification" else RegressionTask
-    names = CLASSES if kind == "classification" else TARGETS
-    return task(names, learning_rate=0.01, architecture=ARCHITECTURE)
-
-
-def trainer(folder=None, **options):
-    return pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=CSVLogger(folder, name="") if folder else False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **options,
-    )
+    make, _ = MAKERS[kind]
+    return make()
 
 
 def loader(batches):
@@ -95,25 +79,25 @@ class TestClassification:
     def test_metrics_are_over_groups(self, tmp_path):
         task, batches = make_task("classification"), make_batches("classification")
         outputs, targets = by_hand(task, batches)
-        scores = trainer(tmp_path).test(task, loader(batches), verbose=False)[0]
+        scores = tiny_trainer(tmp_path).test(task, loader(batches), verbose=False)[0]
         right = outputs.argmax(1) == targets
         assert scores["test/WAR"] == pytest.approx(right.float().mean().item())
         recalls = [right[targets == k].float().mean().item() for k in range(3)]
         assert scores["test/UAR"] == pytest.approx(sum(recalls) / 3)
-        validated = trainer().validate(task, loader(batches), verbose=False)[0]
+        validated = tiny_trainer().validate(task, loader(batches), verbose=False)[0]
         assert validated == {name.replace("test/", "val/"): v for name, v in scores.items()}
 
     def test_loss_stays_that_of_the_clips(self):
         task, batches = make_task("classification"), make_batches("classification")
         alone = [{k: v for k, v in batch.items() if k != "group"} for batch in batches]
         grouped, ungrouped = (
-            trainer().test(task, loader(given), verbose=False)[0] for given in (batches, alone)
+            tiny_trainer().test(task, loader(given), verbose=False)[0] for given in (batches, alone)
         )
         assert grouped["test/loss"] == ungrouped["test/loss"]
 
     def test_both_files_are_written(self, tmp_path):
         task, batches = make_task("classification"), make_batches("classification")
-        trainer(tmp_path).test(task, loader(batches), verbose=False)
+        tiny_trainer(tmp_path).test(task, loader(batches), verbose=False)
         folder = tmp_path / "version_0"
         clips = pd.read_csv(folder / "test_predictions.csv")
         assert clips["id"].tolist() == [name for ids in IDS for name in ids]
@@ -129,11 +113,11 @@ class TestClassification:
         batches = make_batches("classification")
         batches[1]["target"][0] = 0
         with pytest.raises(DataError, match="Group b: its clips b1 and b2 are of different"):
-            trainer().test(make_task("classification"), loader(batches), verbose=False)
+            tiny_trainer().test(make_task("classification"), loader(batches), verbose=False)
 
     def test_a_set_measured_twice_is_not_accumulated(self):
         task, batches = make_task("classification"), make_batches("classification")
-        run = trainer()
+        run = tiny_trainer()
         first, again = (run.validate(task, loader(batches), verbose=False)[0] for _ in range(2))
         assert first == again
 
@@ -143,14 +127,14 @@ class TestClassification:
             name: value[:0] if isinstance(value, list | torch.Tensor) else value
             for name, value in batches[0].items()
         }
-        with_it = trainer().test(task, loader([empty, *batches]), verbose=False)[0]
-        assert with_it == trainer().test(task, loader(batches), verbose=False)[0]
+        with_it = tiny_trainer().test(task, loader([empty, *batches]), verbose=False)[0]
+        assert with_it == tiny_trainer().test(task, loader(batches), verbose=False)[0]
 
 
 def test_regression_averages_values_and_targets(tmp_path):
     task, batches = make_task("regression"), make_batches("regression")
     outputs, targets = by_hand(task, batches)
-    scores = trainer(tmp_path).test(task, loader(batches), verbose=False)[0]
+    scores = tiny_trainer(tmp_path).test(task, loader(batches), verbose=False)[0]
     gaps = (outputs - targets).abs().mean(0)
     assert scores["test/MAE_arousal"] == pytest.approx(gaps[0].item(), rel=1e-5)
     assert scores["test/MAE_valence"] == pytest.approx(gaps[1].item(), rel=1e-5)
@@ -166,8 +150,8 @@ def test_a_group_for_every_clip_changes_nothing(kind, tmp_path):
     task, batches = make_task(kind), make_batches(kind)
     alone = [{k: v for k, v in batch.items() if k != "group"} for batch in batches]
     own = [batch | {"group": batch["id"]} for batch in batches]
-    expected = trainer(tmp_path).test(task, loader(alone), verbose=False)[0]
-    assert trainer().test(task, loader(own), verbose=False)[0] == pytest.approx(expected)
+    expected = tiny_trainer(tmp_path).test(task, loader(alone), verbose=False)[0]
+    assert tiny_trainer().test(task, loader(own), verbose=False)[0] == pytest.approx(expected)
     assert not (tmp_path / "version_0" / "test_group_predictions.csv").exists()
 
 
@@ -205,8 +189,8 @@ class Spread(pl.LightningDataModule):
 )
 def test_groups_are_merged_over_processes(kind, shares, tmp_path):
     task = make_task(kind)
-    expected = trainer().test(task, loader(make_batches(kind)), verbose=False)[0]
-    run = trainer(tmp_path, devices=2, strategy="ddp_spawn", use_distributed_sampler=False)
+    expected = tiny_trainer().test(task, loader(make_batches(kind)), verbose=False)[0]
+    run = tiny_trainer(tmp_path, devices=2, strategy="ddp_spawn", use_distributed_sampler=False)
     found = run.test(task, datamodule=Spread(kind, shares), verbose=False)[0]
     for name in set(expected) - {"test/loss"}:
         assert found[name] == pytest.approx(expected[name], abs=1e-5), name

@@ -5,8 +5,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from safetensors.torch import save_file
-from test_tasks import CLASSES, MAKERS, Batches, classification, make_batch, trainer
-from tiny import ARCHITECTURE, tiny_architecture
+from tiny import ARCHITECTURE, CLASSES, tiny_architecture
+from tiny_tasks import MAKERS, Batches, classification, make_batch, tiny_trainer
 
 from hicmae.checkpoints import load_pretrained
 from hicmae.errors import CheckpointError, ConfigError
@@ -81,7 +81,7 @@ def test_fit_test_and_predict(tmp_path, pretrained, kind, modality):
     data = Batches(train=[batch] * 2, val=[batch], test=[make_batch(label=label, views=2)])
     keep = ModelCheckpoint(tmp_path, filename="end")
     task = make(modality=modality, pretrained=str(pretrained[1]), layer_decay=0.75, drop_path=0.1)
-    run = trainer(tmp_path, keep, max_epochs=2)
+    run = tiny_trainer(tmp_path, keep, max_epochs=2)
     run.fit(task, datamodule=data)
     run.test(task, datamodule=data, verbose=False)
     assert {"test/loss", "test/WAR" if kind == "classification" else "test/CCC"} <= set(
@@ -91,7 +91,7 @@ def test_fit_test_and_predict(tmp_path, pretrained, kind, modality):
     assert len(table) == 4
     again = type(task).load_from_checkpoint(tmp_path / "end.ckpt", weights_only=True)
     assert again.model.modality == modality
-    rows = trainer().predict(again, datamodule=data)[0]
+    rows = tiny_trainer().predict(again, datamodule=data)[0]
     outputs = table.columns[-len(task.outputs) :]
     assert [row[outputs[0]] for row in rows] == pytest.approx(table[outputs[0]].tolist(), rel=1e-4)
 

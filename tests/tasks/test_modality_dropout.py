@@ -3,8 +3,8 @@
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from test_tasks import MAKERS, Batches, classification, make_batch, trainer
 from tiny import ARCHITECTURE
+from tiny_tasks import MAKERS, Batches, classification, make_batch, tiny_trainer
 
 from hicmae.checkpoints import load_recognition_model
 from hicmae.errors import ConfigError, DataError
@@ -35,7 +35,7 @@ def test_fitted_model_answers_on_one_sense(tmp_path, kind):
     data = Batches(train=[make_batch(label=label), lacking], val=[lacking])
     task = make(modality_dropout=(0.9, 0.0), drop_path=0.1)
     before = {name: value.clone() for name, value in task.model.state_dict().items()}
-    trainer(tmp_path, ModelCheckpoint(tmp_path, filename="end")).fit(task, datamodule=data)
+    tiny_trainer(tmp_path, ModelCheckpoint(tmp_path, filename="end")).fit(task, datamodule=data)
     for name in ("video_stand_ins", "audio_stand_ins"):
         assert not torch.equal(task.model.state_dict()[name], before[name])
     again = type(task).load_from_checkpoint(tmp_path / "end.ckpt", weights_only=True)

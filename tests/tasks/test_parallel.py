@@ -11,7 +11,8 @@ import torch
 import torch.multiprocessing as mp
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import ModelParallelStrategy
-from tiny import ARCHITECTURE, tiny_architecture
+from tiny import ARCHITECTURE, MODEL, tiny_architecture
+from tiny_tasks import tiny_trainer
 from torch.utils.data import DataLoader
 
 from hicmae.checkpoints import load_pretrained
@@ -111,29 +112,12 @@ class Recorder(pl.Callback):
 
 def make_task(**options):
     torch.manual_seed(0)
-    defaults = {
-        "video_mask_ratio": 0.75,
-        "audio_mask_ratio": 0.75,
-        "contrast_weight": 0.5,
-        "temperature": 0.07,
-        "learning_rate": 1e-30,  # the weights of one step are those of the next
-        "figure_every_n_epochs": 0,
-        "architecture": ARCHITECTURE,
-    }
-    return SameMasks(**defaults | options)
+    # At this rate the weights of one step are those of the next.
+    changes = {"architecture": ARCHITECTURE, "contrast_weight": 0.5, "learning_rate": 1e-30}
+    return SameMasks(**MODEL["pretrain"] | changes | options)
 
 
-def make_trainer(*callbacks, **options):
-    defaults = {"max_epochs": 1, "num_sanity_val_steps": 0, "use_distributed_sampler": False}
-    return pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        callbacks=list(callbacks),
-        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **defaults | options,
-    )
+make_trainer = partial(tiny_trainer, None, use_distributed_sampler=False)
 
 
 def averaged(folder):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from test_tasks import CLASSES, Batches, classification, make_batch, trainer
-from tiny import ARCHITECTURE, keep
+from tiny import ARCHITECTURE, CLASSES, keep
+from tiny_tasks import Batches, classification, make_batch, tiny_trainer
 
 from hicmae.errors import ConfigError
 from hicmae.tasks import ClassificationTask, NearestNeighbourTask
@@ -50,7 +50,7 @@ class TestLinearProbe:
     def test_only_what_is_no_encoder_learns(self, modality):
         task = classification(freeze="encoders", modality=modality, drop_path=0.5, layer_decay=0.5)
         before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
-        run = trainer(max_epochs=3)
+        run = tiny_trainer(max_epochs=3)
         run.fit(task, datamodule=Batches(train=[make_batch()], val=[make_batch()]))
         for name, tensor in task.model.state_dict().items():
             assert torch.equal(tensor, before[name]) is ("encoder" in name), name
@@ -116,7 +116,7 @@ class TestNearestNeighbours:
         task = neighbours(modality=modality)
         before = {name: tensor.clone() for name, tensor in task.state_dict().items()}
         data = Batches(train=batches, val=batches, test=batches)
-        fitting = trainer(num_sanity_val_steps=2, max_epochs=2)
+        fitting = tiny_trainer(num_sanity_val_steps=2, max_epochs=2)
         fitting.fit(task, datamodule=data)
         assert fitting.callback_metrics["val/WAR"] == 1
         fitting.test(task, datamodule=data, verbose=False)
@@ -141,7 +141,7 @@ class TestNearestNeighbours:
     def test_empty_batches_do_no_harm(self):
         task = neighbours()
         data = Batches(train=[make_batch(0), make_batch()], test=[make_batch(0), make_batch()])
-        fitting = trainer()
+        fitting = tiny_trainer()
         fitting.fit(task, datamodule=data)
         fitting.test(task, datamodule=data, verbose=False)
         assert fitting.callback_metrics["test/WAR"] == 1
@@ -149,18 +149,20 @@ class TestNearestNeighbours:
     def test_more_votes_than_clips_are_refused(self):
         data = Batches(train=[make_batch()], test=[make_batch()])
         task = neighbours(neighbours=5)
-        fitting = trainer()
+        fitting = tiny_trainer()
         fitting.fit(task, datamodule=data)
         with pytest.raises(ConfigError, match=r"4 training clips.*5 neighbours.*model\.neighbours"):
             fitting.test(task, datamodule=data, verbose=False)
 
     def test_test_without_a_fit_is_refused(self):
         with pytest.raises(ConfigError, match=r"0 training clips.*a fit of this task"):
-            trainer().test(neighbours(), datamodule=Batches(test=[make_batch()]), verbose=False)
+            tiny_trainer().test(
+                neighbours(), datamodule=Batches(test=[make_batch()]), verbose=False
+            )
 
     def test_mixed_clips_are_refused(self):
         with pytest.raises(ConfigError, match="turn off mixing"):
-            trainer().fit(neighbours(), datamodule=Batches(train=[make_batch(label="soft")]))
+            tiny_trainer().fit(neighbours(), datamodule=Batches(train=[make_batch(label="soft")]))
 
     @pytest.mark.parametrize("option", ["neighbours", "temperature"])
     def test_options_are_positive(self, option):

@@ -4,6 +4,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from tiny import ARCHITECTURE
+from tiny_tasks import tiny_trainer
 from torch.utils.data import DataLoader
 
 from hicmae.tasks import ClassificationTask, RegressionTask
@@ -49,17 +50,8 @@ def test_the_others_do_not_wait_for_it(kind, tmp_path, monkeypatch):
     torch.manual_seed(0)
     task = TASKS[kind](["a", "b", "c"], learning_rate=0.01, architecture=ARCHITECTURE)
     before = {name: value.clone() for name, value in task.state_dict().items()}
-    run = pl.Trainer(
-        accelerator="cpu",
-        devices=2,
-        strategy="ddp_spawn",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    spawned = {"devices": 2, "strategy": "ddp_spawn", "use_distributed_sampler": False}
+    run = tiny_trainer(**spawned)
     run.fit(task, datamodule=Uneven(kind))
     after = task.state_dict()
     assert all(value.isfinite().all() for value in after.values())

@@ -7,64 +7,26 @@ import pandas as pd
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
 from timm.layers import DropPath
-from tiny import ARCHITECTURE
-from torch.utils.data import DataLoader
+from tiny import ARCHITECTURE, CLASSES, TARGETS
+from tiny_tasks import (
+    MAKERS,
+    Batches,
+    classification,
+    make_batch,
+    pretraining,
+    regression,
+    tiny_trainer,
+)
 
 from hicmae.errors import CheckpointError, ConfigError
-from hicmae.tasks import ClassificationTask, PretrainingTask, RegressionTask
-
-CLASSES = ["anger", "calm", "joy"]
-TARGETS = ["arousal", "valence"]
+from hicmae.tasks import PretrainingTask
 
 
 @pytest.fixture(autouse=True)
 def folder_of_its_own(tmp_path, monkeypatch):
     """Runs without a logger write into the current folder."""
     monkeypatch.chdir(tmp_path)
-
-
-def make_batch(clips=4, views=1, label="class", seed=0):
-    """A batch as data modules give it; label is "class", "soft", "values" or None."""
-    rng = torch.Generator().manual_seed(seed)
-    batch = {
-        "video": torch.randn(clips, views, 3, 4, 32, 32, generator=rng),
-        "audio": torch.randn(clips, views, 1, 32, 32, generator=rng),
-        "id": [f"clip{seed}-{index}" for index in range(clips)],
-        "index": torch.arange(clips),
-        "skipped": [],
-    }
-    if label == "class":
-        batch["target"] = torch.arange(clips) % len(CLASSES)
-    elif label == "soft":
-        batch["target"] = torch.rand(clips, len(CLASSES), generator=rng).softmax(1)
-    elif label == "values":
-        batch["target"] = torch.randn(clips, len(TARGETS), generator=rng)
-    return batch
-
-
-class Batches(pl.LightningDataModule):
-    """Gives the same batches in every epoch."""
-
-    def __init__(self, train=(), val=(), test=(), batch_size=256):
-        super().__init__()
-        self.train, self.val, self.test = list(train), list(val), list(test)
-        self.batch_size = batch_size
-
-    def steps_per_epoch(self, world_size=1):
-        return len(self.train) // world_size
-
-    def train_dataloader(self):
-        return DataLoader(self.train, batch_size=None)
-
-    def val_dataloader(self):
-        return DataLoader(self.val, batch_size=None) if self.val else []
-
-    def test_dataloader(self):
-        return DataLoader(self.test, batch_size=None)
-
-    predict_dataloader = test_dataloader
 
 
 class History(pl.Callback):
@@ -92,51 +54,6 @@ class History(pl.Callback):
         self.modes.setdefault(stage, set()).update(module.training for module in drops)
 
 
-def trainer(folder=None, *callbacks, **options):
-    defaults = {"max_epochs": 1, "num_sanity_val_steps": 0, "log_every_n_steps": 1}
-    return pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=CSVLogger(folder, name="") if folder else False,
-        callbacks=list(callbacks),
-        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **defaults | options,
-    )
-
-
-def pretraining(**options):
-    defaults = {
-        "video_mask_ratio": 0.75,
-        "audio_mask_ratio": 0.75,
-        "contrast_weight": 0.05,
-        "temperature": 0.07,
-        "learning_rate": 0.01,
-        "figure_every_n_epochs": 0,
-    }
-    torch.manual_seed(0)
-    return PretrainingTask(architecture=ARCHITECTURE, **defaults | options)
-
-
-def classification(**options):
-    torch.manual_seed(0)
-    defaults = {"learning_rate": 0.01, "architecture": ARCHITECTURE}
-    return ClassificationTask(CLASSES, **defaults | options)
-
-
-def regression(names=TARGETS, **options):
-    torch.manual_seed(0)
-    return RegressionTask(names, architecture=ARCHITECTURE, **{"learning_rate": 0.01} | options)
-
-
-MAKERS = {
-    "pretraining": (pretraining, None),
-    "classification": (classification, "class"),
-    "regression": (regression, "values"),
-}
-
-
 @pytest.fixture(params=MAKERS)
 def kind(request):
     """A maker of tasks, and the labels they learn."""
@@ -161,7 +78,7 @@ class TestEveryTask:
         make, label = kind
         history = History()
         data = Batches(train=[make_batch(label=label)])
-        trainer(None, history, max_epochs=40).fit(make(), datamodule=data)
+        tiny_trainer(None, history, max_epochs=40).fit(make(), datamodule=data)
         losses = [step["train/loss"] for step in history.train]
         assert len(losses) == 40
         assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
@@ -174,7 +91,9 @@ class TestEveryTask:
             task = make(seed=seed, **({} if label is None else {"drop_path": 0.5}))
             torch.manual_seed(disturbance)  # whatever the process drew before must not matter
             data = Batches(train=[make_batch(label=label, seed=s) for s in range(4)])
-            trainer(max_epochs=2, accumulate_grad_batches=accumulate).fit(task, datamodule=data)
+            tiny_trainer(max_epochs=2, accumulate_grad_batches=accumulate).fit(
+                task, datamodule=data
+            )
             tasks.append(task)
         assert_same_weights(tasks[0].model, tasks[1].model)
         assert weights_differ(tasks[0].model, tasks[2].model)
@@ -185,8 +104,8 @@ class TestEveryTask:
         data = Batches(train=[make_batch(label=label, seed=s) for s in range(3)])
         keep = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1)
         whole, resumed = make(**options), make(**options)
-        trainer(tmp_path / "whole", keep, max_epochs=4).fit(whole, datamodule=data)
-        resuming = trainer(tmp_path / "resumed", max_epochs=4)
+        tiny_trainer(tmp_path / "whole", keep, max_epochs=4).fit(whole, datamodule=data)
+        resuming = tiny_trainer(tmp_path / "resumed", max_epochs=4)
         resuming.fit(resumed, datamodule=data, ckpt_path=tmp_path / "epoch=1.ckpt")
         assert resuming.global_step == 12
         assert_same_weights(whole.model, resumed.model)
@@ -194,7 +113,7 @@ class TestEveryTask:
     def test_optimiser_holds_every_parameter_once(self, kind):
         make, label = kind
         task = make(layer_decay=0.75, weight_decay=0.05)
-        run = trainer(fast_dev_run=True)
+        run = tiny_trainer(fast_dev_run=True)
         run.fit(task, datamodule=Batches(train=[make_batch(label=label)]))
         held = [id(p) for group in run.optimizers[0].param_groups for p in group["params"]]
         assert sorted(held) == sorted(id(p) for p in task.model.parameters())
@@ -211,7 +130,9 @@ class TestEveryTask:
             def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
                 rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-        trainer(None, Rates(), max_epochs=5, accumulate_grad_batches=2).fit(task, datamodule=data)
+        tiny_trainer(None, Rates(), max_epochs=5, accumulate_grad_batches=2).fit(
+            task, datamodule=data
+        )
         peak = 0.02 * (64 * 2) / 256
         # Two optimiser steps an epoch: four of warm-up, six down to the floor.
         assert rates[::2] == rates[1::2]
@@ -224,7 +145,7 @@ class TestEveryTask:
         make, label = kind
         task = make()
         data = Batches(train=[make_batch(label=label)] * 4)
-        run = trainer(max_epochs=-1, max_steps=6)
+        run = tiny_trainer(max_epochs=-1, max_steps=6)
         run.fit(task, datamodule=data)
         assert run.global_step == 6
         assert run.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
@@ -232,16 +153,18 @@ class TestEveryTask:
     def test_schedule_without_an_end_is_refused(self, kind):
         make, label = kind
         with pytest.raises(ConfigError, match=r"--trainer\.max_epochs or"):
-            trainer(max_epochs=-1).fit(make(), datamodule=Batches(train=[make_batch(label=label)]))
+            tiny_trainer(max_epochs=-1).fit(
+                make(), datamodule=Batches(train=[make_batch(label=label)])
+            )
 
     def test_batches_of_skipped_clips_do_no_harm(self, kind, tmp_path):
         make, label = kind
         empty, full = make_batch(0, label=label), make_batch(label=label)
         task, plain = make(), make()
-        run = trainer(tmp_path, History())
+        run = tiny_trainer(tmp_path, History())
         run.fit(task, datamodule=Batches(train=[empty, full], val=[empty, full]))
         assert math.isfinite(run.callback_metrics["val/loss"])
-        trainer().fit(plain, datamodule=Batches(train=[full, empty], val=[full]))
+        tiny_trainer().fit(plain, datamodule=Batches(train=[full, empty], val=[full]))
         run.test(task, datamodule=Batches(test=[empty, full]), verbose=False)
         assert math.isfinite(next(iter(run.callback_metrics.values())))
 
@@ -252,7 +175,7 @@ class TestEveryTask:
         empty = make_batch(0, label=label)
         task = make()
         before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
-        run = trainer(tmp_path)
+        run = tiny_trainer(tmp_path)
         run.fit(task, datamodule=Batches(train=[empty] * 2, val=[empty]))
         run.test(task, datamodule=Batches(test=[empty]), verbose=False)
         for name, tensor in task.model.state_dict().items():
@@ -263,7 +186,7 @@ class TestEveryTask:
         make, label = kind
         task = make()
         keep = ModelCheckpoint(tmp_path, filename="end")
-        trainer(tmp_path, keep).fit(task, datamodule=Batches(train=[make_batch(label=label)]))
+        tiny_trainer(tmp_path, keep).fit(task, datamodule=Batches(train=[make_batch(label=label)]))
         again = type(task).load_from_checkpoint(tmp_path / "end.ckpt", weights_only=True)
         assert_same_weights(task, again)
 
@@ -279,7 +202,7 @@ def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained")
     task = pretraining()
     keep = ModelCheckpoint(folder, filename="last")
-    trainer(folder, keep).fit(task, datamodule=Batches(train=[make_batch(label=None)]))
+    tiny_trainer(folder, keep).fit(task, datamodule=Batches(train=[make_batch(label=None)]))
     return task, str(folder / "last.ckpt")
 
 
@@ -289,7 +212,7 @@ class TestPretrained:
         task = classification(pretrained=path)
         # With a warm-up the first step has a rate of 0 and leaves the weights as they were.
         task.warmup_epochs = 5
-        trainer().fit(task, datamodule=Batches(train=[make_batch()]))
+        tiny_trainer().fit(task, datamodule=Batches(train=[make_batch()]))
         assert_same_weights(task.model.video_encoder, source.model.video_encoder)
         assert_same_weights(task.model.fusion_encoder, source.model.fusion_encoder)
 
@@ -298,16 +221,16 @@ class TestPretrained:
         data = Batches(train=[make_batch()], test=[make_batch()])
         task = classification(pretrained=path)
         keep = ModelCheckpoint(tmp_path, filename="own")
-        trainer(tmp_path, keep, max_epochs=2).fit(task, datamodule=data)
+        tiny_trainer(tmp_path, keep, max_epochs=2).fit(task, datamodule=data)
         gone = classification(pretrained=str(tmp_path / "gone.ckpt"))
-        trainer(max_epochs=2).fit(gone, datamodule=data, ckpt_path=tmp_path / "own.ckpt")
+        tiny_trainer(max_epochs=2).fit(gone, datamodule=data, ckpt_path=tmp_path / "own.ckpt")
         assert_same_weights(task.model, gone.model)
-        trainer().test(gone, datamodule=data, verbose=False)
+        tiny_trainer().test(gone, datamodule=data, verbose=False)
 
     def test_missing_file_is_told_before_training(self, tmp_path):
         task = classification(pretrained=str(tmp_path / "gone.ckpt"))
         with pytest.raises(CheckpointError, match=r"gone\.ckpt"):
-            trainer().fit(task, datamodule=Batches(train=[make_batch()]))
+            tiny_trainer().fit(task, datamodule=Batches(train=[make_batch()]))
 
 
 class TestPretraining:
@@ -317,7 +240,7 @@ class TestPretraining:
     def test_names_of_what_is_logged(self):
         history = History()
         data = Batches(train=[make_batch(label=None)], val=[make_batch(label=None)])
-        run = trainer(None, history)
+        run = tiny_trainer(None, history)
         run.fit(pretraining(), datamodule=data)
         in_training = {name.removeprefix("train/") for name in history.train[0]}
         assert in_training >= self.LOSSES | self.IN_BATCH
@@ -332,7 +255,7 @@ class TestPretraining:
     @pytest.mark.parametrize("weight", [0.0, 0.5])
     def test_total_weighs_the_contrast(self, weight):
         history = History()
-        run = trainer(None, history)
+        run = tiny_trainer(None, history)
         data = Batches(train=[make_batch(label=None)])
         run.fit(pretraining(contrast_weight=weight), datamodule=data)
         step = history.train[0]
@@ -343,7 +266,7 @@ class TestPretraining:
     def test_retrieval_is_within_the_batch_and_over_the_set(self):
         """Alone in its batch a clip finds itself; among all clips an untrained model does not."""
         data = Batches(val=[make_batch(1, label=None, seed=seed) for seed in range(12)])
-        run = trainer()
+        run = tiny_trainer()
         run.validate(pretraining(), datamodule=data, verbose=False)
         assert run.callback_metrics["val/audio_to_video_batch"] == 1
         assert run.callback_metrics["val/video_to_audio_batch"] == 1
@@ -352,7 +275,7 @@ class TestPretraining:
     def test_batches_of_a_set_do_not_matter_to_its_retrieval(self):
         """A set that is measured twice is not accumulated."""
         data = Batches(val=[make_batch(label=None)])
-        task, run = pretraining(), trainer()
+        task, run = pretraining(), tiny_trainer()
         first = run.validate(task, datamodule=data, verbose=False)[0]
         again = run.validate(task, datamodule=data, verbose=False)[0]
         assert first == again
@@ -364,7 +287,7 @@ class TestPretraining:
             val=[make_batch(label=None), make_batch(label=None, seed=1)],
         )
         task = pretraining(figure_every_n_epochs=every)
-        run = trainer(tmp_path, max_epochs=3, num_sanity_val_steps=1)
+        run = tiny_trainer(tmp_path, max_epochs=3, num_sanity_val_steps=1)
         run.fit(task, datamodule=data)
         written = sorted((tmp_path / "version_0").glob("pictures/*.png"))
         assert len(written) == pictures
@@ -374,19 +297,19 @@ class TestPretraining:
     def test_figure_needs_no_logger_and_knows_both_targets(self, frame_difference):
         task = pretraining(figure_every_n_epochs=1, frame_difference=frame_difference)
         data = Batches(train=[make_batch(label=None)], val=[make_batch(1, label=None)])
-        trainer().fit(task, datamodule=data)
+        tiny_trainer().fit(task, datamodule=data)
 
     def test_testing_measures_like_validation(self):
         batches = [make_batch(label=None)]
         data = Batches(val=batches, test=batches)
         task = pretraining()
-        validated = trainer().validate(task, datamodule=data, verbose=False)[0]
-        tested = trainer().test(task, datamodule=data, verbose=False)[0]
+        validated = tiny_trainer().validate(task, datamodule=data, verbose=False)[0]
+        tested = tiny_trainer().test(task, datamodule=data, verbose=False)[0]
         assert tested == {name.replace("val/", "test/"): v for name, v in validated.items()}
 
     def test_views_of_a_clip_are_clips_of_their_own(self):
         task = pretraining()
-        trainer().validate(
+        tiny_trainer().validate(
             task, datamodule=Batches(val=[make_batch(2, views=3, label=None)]), verbose=False
         )
 
@@ -401,14 +324,14 @@ class TestPretraining:
             architecture=ARCHITECTURE | {"contrast_layers": []},
         )
         batches = [make_batch(label=None)]
-        run = trainer()
+        run = tiny_trainer()
         run.fit(task, datamodule=Batches(train=batches, val=batches))
         assert "val/contrast_1" not in run.callback_metrics
 
     def test_ratio_that_masks_nothing_is_named(self):
         task = pretraining(audio_mask_ratio=0.1)
         with pytest.raises(ConfigError, match=r"mask ratio of 0\.1 masks 0 of 4"):
-            trainer().fit(task, datamodule=Batches(train=[make_batch(label=None)]))
+            tiny_trainer().fit(task, datamodule=Batches(train=[make_batch(label=None)]))
 
 
 class TestClassification:
@@ -426,7 +349,7 @@ class TestClassification:
 
     def test_names_of_what_is_logged(self):
         history = History()
-        run = trainer(None, history)
+        run = tiny_trainer(None, history)
         task = classification()
         run.fit(task, datamodule=Batches(train=[make_batch()], val=[make_batch(views=2)]))
         logged = {name for name in run.callback_metrics if name.startswith("val/")}
@@ -437,7 +360,7 @@ class TestClassification:
         assert logged == {f"test/{n}" for n in ("loss", "UAR", "WAR", "F1_weighted", "F1_macro")}
 
     def test_a_fixed_batch_is_learned_by_heart(self):
-        task, run = classification(), trainer(max_epochs=60)
+        task, run = classification(), tiny_trainer(max_epochs=60)
         batch = make_batch(6)
         run.fit(task, datamodule=Batches(train=[batch]))
         scores = run.validate(task, datamodule=Batches(val=[batch]), verbose=False)[0]
@@ -446,7 +369,7 @@ class TestClassification:
     def test_scores_are_over_the_set_and_not_means_of_batches(self):
         task = classification()
         batches = [make_batch(clips, seed=clips) for clips in (1, 2, 5)]
-        run = trainer()
+        run = tiny_trainer()
         scores = run.validate(task, datamodule=Batches(val=batches), verbose=False)[0]
         with torch.no_grad():
             found = torch.cat([task.eval()(batch).argmax(1) for batch in batches])
@@ -458,20 +381,20 @@ class TestClassification:
     def test_soft_labels_train(self):
         history = History()
         data = Batches(train=[make_batch(label="soft")])
-        trainer(None, history).fit(classification(label_smoothing=0.1), datamodule=data)
+        tiny_trainer(None, history).fit(classification(label_smoothing=0.1), datamodule=data)
         assert math.isfinite(history.train[0]["train/loss"])
 
     def test_label_smoothing_is_for_training_alone(self):
         data = Batches(train=[make_batch()], val=[make_batch()])
         scores = [
-            trainer().validate(task, datamodule=data, verbose=False)[0]["val/loss"]
+            tiny_trainer().validate(task, datamodule=data, verbose=False)[0]["val/loss"]
             for task in (classification(), classification(label_smoothing=0.5))
         ]
         assert scores[0] == scores[1]
 
     def test_drop_path_is_for_training_alone(self, tmp_path):
         history = History()
-        run = trainer(tmp_path, history)
+        run = tiny_trainer(tmp_path, history)
         batches = [make_batch()]
         data = Batches(train=batches, val=batches, test=batches)
         task = classification(drop_path=0.2)
@@ -480,7 +403,7 @@ class TestClassification:
         assert history.modes == {"train": {True}, "val": {False}, "test": {False}}
 
     def test_testing_writes_predictions_and_a_confusion_matrix(self, tmp_path):
-        task, run = classification(), trainer(tmp_path)
+        task, run = classification(), tiny_trainer(tmp_path)
         batches = [make_batch(3, views=2, seed=1), make_batch(2, views=2, seed=2)]
         run.test(task, datamodule=Batches(test=batches), verbose=False)
         table = pd.read_csv(tmp_path / "version_0" / "test_predictions.csv")
@@ -494,7 +417,7 @@ class TestClassification:
         assert pictures[0].read_bytes()[:4] == b"\x89PNG"
 
     def test_predicting_needs_no_labels(self, tmp_path):
-        task, run = classification(), trainer(tmp_path)
+        task, run = classification(), tiny_trainer(tmp_path)
         data = Batches(test=[make_batch(2, label=None), make_batch(0, label=None)])
         rows = run.predict(task, datamodule=data)
         assert [len(batch) for batch in rows] == [2, 0]
@@ -507,7 +430,7 @@ class TestClassification:
         batches = [make_batch(label=None)]
         data = Batches(train=batches, val=batches, test=batches)
         with pytest.raises(ConfigError, match=r"no labels .* --data\.label"):
-            getattr(trainer(), stage)(classification(), datamodule=data)
+            getattr(tiny_trainer(), stage)(classification(), datamodule=data)
 
 
 class TestRegression:
@@ -523,7 +446,7 @@ class TestRegression:
         torch.testing.assert_close(values, sum(by_view) / 2)
 
     def test_names_of_what_is_logged(self):
-        run = trainer()
+        run = tiny_trainer()
         batches = [make_batch(label="values")]
         run.fit(regression(), datamodule=Batches(train=batches, val=batches))
         logged = {name for name in run.callback_metrics if name.startswith("val/")}
@@ -541,7 +464,7 @@ class TestRegression:
     def test_every_loss_falls(self, loss):
         history = History()
         data = Batches(train=[make_batch(6, label="values")])
-        trainer(None, history, max_epochs=25).fit(regression(loss=loss), datamodule=data)
+        tiny_trainer(None, history, max_epochs=25).fit(regression(loss=loss), datamodule=data)
         losses = [step["train/loss"] for step in history.train]
         assert sum(losses[-3:]) < sum(losses[:3])
 
@@ -563,7 +486,7 @@ class TestRegression:
     def test_a_single_target(self, tmp_path):
         batch = make_batch(label="values")
         batch["target"] = batch["target"][:, :1]
-        run = trainer(tmp_path)
+        run = tiny_trainer(tmp_path)
         data = Batches(train=[batch], val=[batch], test=[batch])
         task = regression(["arousal"])
         run.fit(task, datamodule=data)
@@ -571,7 +494,7 @@ class TestRegression:
         assert run.callback_metrics["test/CCC"] == run.callback_metrics["test/CCC_arousal"]
 
     def test_testing_writes_predictions(self, tmp_path):
-        task, run = regression(), trainer(tmp_path)
+        task, run = regression(), tiny_trainer(tmp_path)
         batch = make_batch(3, label="values")
         run.test(task, datamodule=Batches(test=[batch]), verbose=False)
         table = pd.read_csv(tmp_path / "version_0" / "test_predictions.csv")
@@ -583,7 +506,7 @@ class TestRegression:
         torch.testing.assert_close(torch.tensor(table[TARGETS].to_numpy()).float(), values)
 
     def test_predicting_needs_no_labels(self, tmp_path):
-        run = trainer(tmp_path)
+        run = tiny_trainer(tmp_path)
         run.predict(regression(), datamodule=Batches(test=[make_batch(2, label=None)]))
         table = pd.read_csv(tmp_path / "version_0" / "predictions.csv")
         assert list(table.columns) == ["id", *TARGETS]
@@ -595,7 +518,7 @@ def test_a_step_is_fused_unless_fp16_gradients_are_clipped(kind, tmp_path, clip)
     maker, label = kind
     task = maker()
     scaled = pl.plugins.MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
-    run = trainer(tmp_path, plugins=[scaled], gradient_clip_val=clip)
+    run = tiny_trainer(tmp_path, plugins=[scaled], gradient_clip_val=clip)
     run.fit(task, datamodule=Batches(train=[make_batch(label=label)] * 2))
     assert run.optimizers[0].defaults["fused"] == (clip is None)
     assert all(weight.isfinite().all() for weight in task.parameters())

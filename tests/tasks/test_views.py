@@ -4,12 +4,11 @@ from collections import Counter
 from pathlib import Path
 
 import av
-import lightning.pytorch as pl
 import pytest
-from tiny import ARCHITECTURE
+from tiny import INPUTS
+from tiny_tasks import classification, tiny_trainer
 
 from hicmae.data.datamodules import ManifestDataModule
-from hicmae.tasks import ClassificationTask
 
 
 @pytest.fixture
@@ -28,30 +27,12 @@ def opened(monkeypatch):
 
 def rows_seen(corpus, folder, views):
     """Tests on the corpus; gives how many views the model saw of how many clips."""
-    data = ManifestDataModule(
-        str(corpus / "manifest.csv"),
-        label="emotion",
-        views=views,
-        batch_size=2,
-        num_workers=0,
-        num_frames=4,
-        stride=2,
-        frame_size=32,
-        image_size=32,
-        audio_frames=32,
-        mel_bins=32,
-    )
-    task = ClassificationTask(data.class_names, architecture=ARCHITECTURE, learning_rate=0.1)
+    options = {"label": "emotion", "views": views, "batch_size": 2, "stride": 2}
+    data = ManifestDataModule(str(corpus / "manifest.csv"), **INPUTS, **options)
+    task = classification()
     rows = []
     task.model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
-    trainer = pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.test(task, datamodule=data, verbose=False)
+    tiny_trainer(default_root_dir=folder).test(task, datamodule=data, verbose=False)
     return sum(rows)
 
 

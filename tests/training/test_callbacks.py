@@ -5,17 +5,14 @@ import lightning.pytorch as pl
 import pytest
 import rich
 import torch
-from lightning.pytorch.loggers import CSVLogger
-from tiny import ARCHITECTURE
-from torch.utils.data import DataLoader
+from tiny import MODEL
+from tiny_tasks import Batches, classification, make_batch, pretraining, tiny_trainer
 
 from hicmae.models import Mask
 from hicmae.models.encoders import AudioEmbedding, VideoEmbedding
-from hicmae.tasks import ClassificationTask, PretrainingTask
+from hicmae.tasks import PretrainingTask
 from hicmae.training.callbacks import ModelCost, ResultsFile, multiply_adds
 from hicmae.training.progress import ClipProgressBar
-
-CLASSES = ["anger", "calm", "joy"]
 
 
 @pytest.fixture(autouse=True)
@@ -24,65 +21,10 @@ def folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-class OneBatch(pl.LightningDataModule):
-    """Three clips, the same for every stage."""
-
-    batch_size = 3
-
-    def steps_per_epoch(self, world_size=1):
-        return 4 // world_size
-
-    def _loader(self, count=1):
-        rng = torch.Generator().manual_seed(0)
-        batch = {
-            "video": torch.randn(3, 1, 3, 4, 32, 32, generator=rng),
-            "audio": torch.randn(3, 1, 1, 32, 32, generator=rng),
-            "target": torch.arange(3),
-            "id": ["a", "b", "c"],
-            "index": torch.arange(3),
-            "skipped": [],
-        }
-        return DataLoader([batch] * count, batch_size=None)
-
-    def train_dataloader(self):
-        return self._loader(4)
-
-    def val_dataloader(self):
-        return self._loader()
-
-    test_dataloader = val_dataloader
-
-
-def classification(**options):
-    torch.manual_seed(0)
-    defaults = {"learning_rate": 0.01, "architecture": ARCHITECTURE}
-    return ClassificationTask(CLASSES, **defaults | options)
-
-
-def pretraining(cls=PretrainingTask, **options):
-    torch.manual_seed(0)
-    defaults = {
-        "video_mask_ratio": 0.75,
-        "audio_mask_ratio": 0.75,
-        "contrast_weight": 0.05,
-        "temperature": 0.07,
-        "learning_rate": 0.01,
-    }
-    return cls(**defaults | options)
-
-
-def trainer(folder, *callbacks, progress=False, **options):
-    return pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        callbacks=list(callbacks),
-        logger=CSVLogger(folder, name="") if folder else False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=progress,
-        log_every_n_steps=1,
-        **options,
-    )
+def one_batch():
+    """Three clips, the same for every stage; four times in training."""
+    batch = make_batch(3)
+    return Batches(train=[batch] * 4, val=[batch], test=[batch])
 
 
 class TestMultiplyAdds:
@@ -109,13 +51,13 @@ class TestMultiplyAdds:
                     self.model(*self.example_clip(), mask(80, 720), mask(26, 102))
 
         with torch.device("meta"):
-            task = pretraining(OnMeta, size="base")
+            task = OnMeta(size="base", **MODEL["pretrain"])
         cost = multiply_adds(task)["HiCMAE"]
         saved = 512 * (720 * 3 * 2 * 16 * 16 + 102 * 16 * 16)
         assert round((cost + saved) / 1e9, 1) == 15.1
 
     def test_parts_add_up(self):
-        cost = multiply_adds(pretraining(architecture=ARCHITECTURE))
+        cost = multiply_adds(pretraining())
         parts = (
             "video_encoder",
             "audio_encoder",
@@ -127,7 +69,7 @@ class TestMultiplyAdds:
         assert cost["HiCMAE.no_such_part"] == 0
 
     def test_embeddings_of_visible_patches_alone_are_counted(self):
-        task = pretraining(architecture=ARCHITECTURE)
+        task = pretraining()
         cost = multiply_adds(task)
         embeddings = [m for m in task.model.modules() if isinstance(m, VideoEmbedding)]
         assert len(embeddings) == 1
@@ -149,10 +91,10 @@ class TestMultiplyAdds:
 
 class TestModelCost:
     def test_fit_prints_the_parts_once(self, capsys):
-        run = trainer(None, ModelCost())
+        run = tiny_trainer(None, ModelCost())
         task = classification()
-        run.fit(task, datamodule=OneBatch())
-        run.test(task, datamodule=OneBatch(), verbose=False)
+        run.fit(task, datamodule=one_batch())
+        run.test(task, datamodule=one_batch(), verbose=False)
         printed = capsys.readouterr().out
         assert printed.count("multiply-adds per clip") == 1
         for part in ("RecognitionModel", "video_encoder", "fusion_encoder", "head_norm", "all"):
@@ -161,12 +103,14 @@ class TestModelCost:
         assert f"{total / 1e6:.2f} M" in printed
 
     def test_a_test_alone_prints_too(self, capsys):
-        trainer(None, ModelCost()).test(classification(), datamodule=OneBatch(), verbose=False)
+        tiny_trainer(None, ModelCost()).test(
+            classification(), datamodule=one_batch(), verbose=False
+        )
         assert capsys.readouterr().out.count("multiply-adds per clip") == 1
 
     def test_pretraining_is_measured_under_masks(self, capsys):
-        task = pretraining(architecture=ARCHITECTURE, figure_every_n_epochs=0)
-        trainer(None, ModelCost()).fit(task, datamodule=OneBatch())
+        task = pretraining()
+        tiny_trainer(None, ModelCost()).fit(task, datamodule=one_batch())
         assert "video_decoder" in capsys.readouterr().out
 
     def test_other_modules_are_left_alone(self, capsys):
@@ -197,8 +141,8 @@ class TestProgressBar:
                 seen.append(metrics)
                 return metrics
 
-        run = trainer(tmp_path, Watched(), progress=True)
-        run.fit(classification(), datamodule=OneBatch())
+        run = tiny_trainer(tmp_path, Watched(), enable_progress_bar=True)
+        run.fit(classification(), datamodule=one_batch())
         assert all("v_num" not in metrics for metrics in seen)
         assert float(seen[-1]["clips/s"]) > 0
         assert ("val/WAR" in seen[-1]) == (width == 200)
@@ -206,8 +150,8 @@ class TestProgressBar:
 
 class TestResultsFile:
     def test_holds_the_metrics_of_the_test(self, tmp_path):
-        run = trainer(tmp_path, ResultsFile())
-        scores = run.test(classification(), datamodule=OneBatch(), verbose=False)[0]
+        run = tiny_trainer(tmp_path, ResultsFile())
+        scores = run.test(classification(), datamodule=one_batch(), verbose=False)[0]
         written = json.loads((tmp_path / "version_0" / "test_metrics.json").read_text())
         assert written == scores
         assert set(written) == {
@@ -215,23 +159,23 @@ class TestResultsFile:
         }
 
     def test_training_metrics_stay_out(self, tmp_path):
-        run = trainer(tmp_path, ResultsFile())
+        run = tiny_trainer(tmp_path, ResultsFile())
         task = classification()
-        run.fit(task, datamodule=OneBatch())
+        run.fit(task, datamodule=one_batch())
         assert not (tmp_path / "version_0" / "test_metrics.json").exists()
-        run.test(task, datamodule=OneBatch(), verbose=False)
+        run.test(task, datamodule=one_batch(), verbose=False)
         written = json.loads((tmp_path / "version_0" / "test_metrics.json").read_text())
         assert all(name.startswith("test/") for name in written)
 
     def test_without_a_logger_they_lie_in_the_root_folder(self, tmp_path):
-        run = trainer(None, ResultsFile(), default_root_dir=tmp_path)
-        run.test(classification(), datamodule=OneBatch(), verbose=False)
+        run = tiny_trainer(None, ResultsFile(), default_root_dir=tmp_path)
+        run.test(classification(), datamodule=one_batch(), verbose=False)
         assert "test/UAR" in json.loads((tmp_path / "test_metrics.json").read_text())
 
     def test_full_disk_leaves_an_earlier_one_whole(self, tmp_path):
-        run = trainer(None, ResultsFile(), default_root_dir=tmp_path)
+        run = tiny_trainer(None, ResultsFile(), default_root_dir=tmp_path)
         task = classification()
-        run.test(task, datamodule=OneBatch(), verbose=False)
+        run.test(task, datamodule=one_batch(), verbose=False)
         before = (tmp_path / "test_metrics.json").read_text()
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))

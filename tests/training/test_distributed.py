@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from fakes.voxceleb2 import write_voxceleb2
-from tiny import ARCHITECTURE, tiny_architecture
+from tiny import ARCHITECTURE, INPUTS, TRAINER, tiny_architecture
 
 from hicmae.checkpoints import load_pretrained
 from hicmae.models import RecognitionModel
@@ -28,25 +28,9 @@ TINY = {
     },
     "data": {
         "class_path": "hicmae.data.datamodules.VoxCeleb2DataModule",
-        "init_args": {
-            "batch_size": 2,
-            "num_workers": 0,
-            "num_frames": 4,
-            "frame_size": 32,
-            "image_size": 32,
-            "audio_frames": 32,
-            "mel_bins": 32,
-            "val_speakers": 1,
-        },
+        "init_args": INPUTS | {"batch_size": 2, "val_speakers": 1},
     },
-    "trainer": {
-        "accelerator": "cpu",
-        "devices": 2,
-        "precision": "32-true",
-        "max_epochs": 1,
-        "log_every_n_steps": 1,
-        "num_sanity_val_steps": 0,
-    },
+    "trainer": TRAINER | {"devices": 2, "precision": "32-true", "max_epochs": 1},
 }
 
 

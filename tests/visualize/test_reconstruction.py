@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from made_runs import DATA, classification, pretraining, save_task
+from made_runs import DATA, pretraining, save_task
 from safetensors.torch import save_file
 from tiny import tiny_architecture
+from tiny_tasks import classification
 
 from hicmae.checkpoints import InputSettings, ModelDescription
 from hicmae.errors import CheckpointError, ConfigError, DataError

@@ -5,8 +5,10 @@ import math
 import pandas as pd
 import pytest
 import torch
-from made_runs import EMOTIONS, classification, pretraining, save_predictions, save_task
+from made_runs import pretraining, save_predictions, save_task
 from matplotlib.figure import Figure
+from tiny import CLASSES
+from tiny_tasks import classification
 
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.visualize.confusion import confusion_matrix_figure
@@ -63,7 +65,7 @@ class TestConfusion:
             axes = figure.axes[0]
             # UAR is the mean of 3/4 and 1/1, WAR 4/5; calm does not occur
             assert axes.get_title() == "mine\nUAR 87.5 %, WAR 80.0 %, 5 clips"
-            assert [tick.get_text() for tick in axes.get_xticklabels()] == EMOTIONS
+            assert [tick.get_text() for tick in axes.get_xticklabels()] == CLASSES
             counts = {text.get_position(): text.get_text() for text in axes.texts}
             assert counts == {(0, 0): "3", (2, 0): "1", (2, 2): "1"}
 

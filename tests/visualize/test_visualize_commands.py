@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jsonargparse import ArgumentError
-from made_runs import classification, pretraining, save_predictions, save_task
+from made_runs import pretraining, save_predictions, save_task
 from media_factory import write_clip
+from tiny_tasks import classification
 
 from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError

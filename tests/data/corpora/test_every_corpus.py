@@ -1,7 +1,6 @@
 """Every corpus and variant by the command line: table, check, fine-tuning, test, predictions."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +87,7 @@ SMALL_RUN = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["hicmae"])
+pytestmark = pytest.mark.usefixtures("as_command")
 
 
 @pytest.fixture(scope="session")

@@ -38,10 +38,14 @@ def tiny_model(
 
 
 def write_model(
-    folder: Path, kind: str = "classification", modality: Modality = "audio_visual", seed: int = 0
+    folder: Path,
+    kind: str = "classification",
+    modality: Modality = "audio_visual",
+    seed: int = 0,
+    **fields: Any,
 ) -> Path:
-    """Writes the folder of a model, and gives it."""
-    model, description = tiny_model(kind, modality, seed=seed)
+    """Writes the folder of a model, and gives it; see `tiny_model`."""
+    model, description = tiny_model(kind, modality, seed=seed, **fields)
     folder.mkdir()
     (folder / "config.json").write_text(description.as_json())
     save_file(model.state_dict(), folder / "model.safetensors")

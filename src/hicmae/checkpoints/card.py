@@ -17,6 +17,11 @@ from hicmae.weights.description import ModelDescription
 NO_LICENSE = "other"
 """What hubs call a licence that is none of those they list."""
 
+_TARGET_KINDS = {
+    "class": "",
+    "distribution": " Their probabilities are shares of a mixture and sum to 1.",
+    "labels": " Each has a probability of its own, and is a label from 0.5 on.",
+}
 _KINDS = {
     "classification": "recognises {count} classes",
     "regression": "estimates {count} values",
@@ -124,7 +129,8 @@ def _introduction(description: ModelDescription) -> str:
         "contrastive masked autoencoder (HiCMAE) for audio-visual emotion recognition.\n"
     )
     if description.kind == "classification":
-        text += f"\nClasses, in this order: {_listed(description.outputs)}.\n"
+        text += f"\nClasses, in this order: {_listed(description.outputs)}."
+        text += _TARGET_KINDS[description.target_kind] + "\n"
     elif description.kind == "regression":
         text += f"\nValues, in this order: {_listed(description.outputs)}"
         through = description.activation

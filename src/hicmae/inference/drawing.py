@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from hicmae.colours import Colour, colours
-from hicmae.inference.results import Floats, Person, Recognition
+from hicmae.inference.results import Floats, Person, Recognition, named
 
 Picture = npt.NDArray[np.uint8]
 
@@ -152,7 +152,9 @@ class Annotator:
         outputs = self._recognition.outputs
         if self._recognition.kind == "classification":
             best = int(scores.argmax())
-            return [f"{number}{outputs[best]} {scores[best]:.0%}"], self._colours[best]
+            kind = self._recognition.target_kind
+            share = "" if kind == "labels" else f" {scores[best]:.0%}"
+            return [f"{number}{named(outputs, scores, kind)}{share}"], self._colours[best]
         values = [f"{name} {score:.2f}" for name, score in zip(outputs, scores, strict=True)]
         return ([f"person {person.number}"] if several else []) + values, _PAPER
 
@@ -175,8 +177,11 @@ class _Strip:
         margin = unit // 2
         labels = [f"person {person.number}" if len(people) > 1 else "" for person in people]
         low_high = ("", "")
-        if recognition.kind != "classification":
-            low_high = _limits(people)
+        # Shares of one whole lie on top of each other; values and labels have curves of their own.
+        stacked = recognition.kind == "classification" and recognition.target_kind != "labels"
+        if not stacked:
+            labels_alone = recognition.kind == "classification"
+            low_high = ("0", "1") if labels_alone else _limits(people)
         gutter = max(font.getlength(text) for text in (*labels, *low_high))
         self._left = margin + (round(gutter) + margin if gutter else 0)
         self._right = width - margin
@@ -199,7 +204,7 @@ class _Strip:
         size = (self._right - self._left, plot)
         for row, (person, label) in enumerate(zip(people, labels, strict=True)):
             top = self._top + row * step
-            if recognition.kind == "classification":
+            if stacked:
                 curves = _stacked(person, self._duration, size, palette)
             else:
                 curves = _lines(person, self._duration, size, palette, low_high)

@@ -327,6 +327,7 @@ class EmotionRecognizer(HubModel):
         return Recognition(
             source=recording.source,
             kind=self.kind,
+            target_kind=self.description.target_kind,
             outputs=self.outputs,
             duration=recording.duration,
             people=tuple(_person(track, recording, table, kept) for track in table.people),

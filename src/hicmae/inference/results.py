@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hicmae.choices import USED, use_of
+from hicmae.data.options import TargetKind
 from hicmae.weights.description import ModelKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 Floats = npt.NDArray[np.float32]
@@ -56,6 +59,7 @@ class Recognition:
         outputs: Names of the classes or of the targets (O).
         duration: Length of the clip in seconds.
         people: Who is in view, the main person first; never empty.
+        target_kind: Whether classes exclude each other, share the clip or are labels.
     """
 
     source: str
@@ -63,6 +67,7 @@ class Recognition:
     outputs: tuple[str, ...]
     duration: float
     people: tuple[Person, ...]
+    target_kind: TargetKind = "class"
 
     @property
     def scores(self) -> dict[str, float]:
@@ -71,10 +76,10 @@ class Recognition:
 
     @property
     def emotion(self) -> str | None:
-        """The most probable class of the main person; None for regression."""
+        """What the main person shows, as `named` has it; None for regression."""
         if self.kind != "classification":
             return None
-        return self.outputs[int(np.argmax(self.people[0].scores))]
+        return named(self.outputs, self.people[0].scores, self.target_kind)
 
     def scores_of(self, person: Person) -> dict[str, float]:
         """Scores of a person over the whole clip, by name."""
@@ -117,6 +122,14 @@ def used_words(window_senses: npt.NDArray[np.bool_]) -> str:
     used = {use_of(*senses) for senses in window_senses.tolist()}
     words = " and ".join(USED[use] for use in sorted(used - {"both"}))
     return f"in part {words}" if "both" in used and words else words
+
+
+def named(outputs: Sequence[str], scores: Floats, target_kind: TargetKind) -> str:
+    """The class with the largest score (O,), or all labels from 0.5 on: `anger + fear`, `none`."""
+    if target_kind != "labels":
+        return outputs[int(np.argmax(scores))]
+    given = [name for name, score in zip(outputs, scores, strict=True) if score >= 0.5]
+    return " + ".join(given) or "none"
 
 
 def window_table(recognition: dict[str, Any]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hicmae.choices import USED, use_of
-from hicmae.inference.results import Floats, Person, Recognition
+from hicmae.inference.results import Floats, Person, Recognition, named
 
 _BAR = 10  # characters
 _WINDOWS_IN_FULL = 6
@@ -40,7 +40,7 @@ def recognition_table(recognition: Recognition, title: str) -> Table:
     for person in recognition.people:
         cells = [str(person.number), _span(person.start, person.end)]
         if classifies:
-            cells.append(recognition.outputs[int(np.argmax(person.scores))])
+            cells.append(named(recognition.outputs, person.scores, recognition.target_kind))
         used = [_by(person)] if lacking else []
         course = "\n".join(_course(recognition, person))
         table.add_row(*cells, _scores(recognition, person), *used, course)
@@ -101,22 +101,31 @@ def _changes(recognition: Recognition, person: Person) -> list[str]:
         *((middles[1:] + middles[:-1]) / 2).tolist(),
         float(person.window_times[-1, 1]),
     ]
-    best = person.window_scores.argmax(axis=1)
+    names = [
+        named(recognition.outputs, scores, recognition.target_kind)
+        for scores in person.window_scores
+    ]
     lines = []
-    for _, group in groupby(range(len(best)), key=lambda window: best[window]):
+    for name, group in groupby(range(len(names)), key=lambda window: names[window]):
         windows = list(group)
-        mean = person.window_scores[windows].mean(axis=0)
-        name = recognition.outputs[int(best[windows[0]])]
         span = _span(borders[windows[0]], borders[windows[-1] + 1])
-        lines.append(f"{span} {name} {mean[best[windows[0]]]:.0%}")
+        mean = person.window_scores[windows].mean(axis=0)
+        lines.append(f"{span} {_with_share(recognition, name, mean)}")
     return lines
 
 
 def _words(recognition: Recognition, scores: Floats) -> str:
     if recognition.kind == "classification":
-        best = int(scores.argmax())
-        return f"{recognition.outputs[best]} {scores[best]:.0%}"
+        name = named(recognition.outputs, scores, recognition.target_kind)
+        return _with_share(recognition, name, scores)
     return " ".join(f"{score:.2f}" for score in scores)
+
+
+def _with_share(recognition: Recognition, name: str, scores: Floats) -> str:
+    """A class with its score; labels alone, since each has a score of its own."""
+    if recognition.target_kind == "labels":
+        return name
+    return f"{name} {scores[recognition.outputs.index(name)]:.0%}"
 
 
 def _span(start: float, end: float) -> str:

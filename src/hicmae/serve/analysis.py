@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hicmae.choices import Use
+from hicmae.data.options import TargetKind
 from hicmae.errors import DataError
 from hicmae.faces.people import Progress
 from hicmae.inference.recognizer import EmotionRecognizer
@@ -110,6 +111,7 @@ class Answer:
         crops_faces: Whether the model sees faces rather than the whole picture.
         people: Who is in view, the main person first.
         lacking: Whether the model has learnt to do without picture or without sound.
+        target_kind: Whether classes exclude each other, share the clip or are labels.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Answer:
     crops_faces: bool
     people: tuple[PersonAnswer, ...]
     lacking: bool = False
+    target_kind: TargetKind = "class"
 
 
 def analyse(
@@ -179,6 +182,7 @@ def _analyse(
         crops_faces=recognizer.faces == "crop",
         people=tuple(people),
         lacking=lacking,
+        target_kind=recognizer.description.target_kind,
     )
 
 

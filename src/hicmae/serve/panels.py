@@ -12,7 +12,7 @@ import numpy as np
 
 from hicmae.choices import Use
 from hicmae.colours import as_hex, colour_of
-from hicmae.inference.results import Floats, used_words
+from hicmae.inference.results import Floats, named, used_words
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
 from hicmae.serve.pictures import (
     as_bytes,
@@ -109,11 +109,13 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
     if answer.kind == "classification":
         best = int(np.argmax(person.scores))
         colour = as_hex(colour_of(best))
+        told = named(answer.outputs, person.scores, answer.target_kind)
         title = (
             f'<span class="hm-dot" style="background:{colour}"></span>'
-            f'<span class="hm-emotion">{escape(answer.outputs[best])}</span>'
-            f'<span class="hm-share">{person.scores[best]:.0%}</span>'
+            f'<span class="hm-emotion">{escape(told)}</span>'
         )
+        if answer.target_kind != "labels":
+            title += f'<span class="hm-share">{person.scores[best]:.0%}</span>'
     else:
         title = "".join(
             f'<span class="hm-value"><small>{escape(output)}</small>{score:+.2f}</span>'
@@ -300,12 +302,19 @@ def _modality_card(answer: Answer, moment: Moment, bars: _Bars) -> str:
     return _card("Which modality said what", columns, note, wide=True)
 
 
+_TELLS = {
+    "class": "It knows {} answers and always gives one of them:",
+    "distribution": "It divides what is shown among {} emotions, whose shares add up to 100 %:",
+    "labels": "It says of each of {} emotions by itself whether it is shown, from 50 % on:",
+}
+
+
 def about_html(description: ModelDescription) -> str:
     """What the model is and what it is not, in a few words."""
     outputs = description.outputs
     names = escape(", ".join(outputs[:_MOST_NAMES])) + (", …" if len(outputs) > _MOST_NAMES else "")
     if description.kind == "classification":
-        tells = f"It knows {len(outputs)} answers and always gives one of them: {names}."
+        tells = _TELLS[description.target_kind].format(len(outputs)) + f" {names}."
     else:
         tells = f"It gives {len(outputs)} values: {names}."
     return (

@@ -1,6 +1,7 @@
 """Camera and microphone in a real browser, which are a clip."""
 
 import importlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -114,5 +115,27 @@ def test_tells_why_there_is_no_camera_or_microphone(
     page.get_by_role("button", name="Start").click()
     page.get_by_role("alert").filter(has_text=sentence).wait_for()
     assert page.get_by_role("button", name="Start").is_visible()
+    assert nothing_is_held()
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("does", "sentence"),
+    [
+        (lambda route: route.fulfill(json={"reached": -100.0}), "can be read in time"),
+        (lambda route: route.abort(), "does not answer any more"),
+    ],
+)
+def test_begins_again_when_late_and_stops_in_the_end(
+    page_of: Callable[[], sync_api.Page], does: Callable[[sync_api.Route], None], sentence: str
+) -> None:
+    page = page_of()
+    asked: list[str] = []
+    page.route(
+        re.compile("/live/[^/]+$"), lambda route: (asked.append(route.request.url), does(route))
+    )
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("alert").filter(has_text=sentence).wait_for()
+    assert len(set(asked)) == (4 if "time" in sentence else 1)
     assert nothing_is_held()
     page.close()

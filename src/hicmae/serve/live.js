@@ -1,8 +1,9 @@
 // Camera and microphone go to the server as the browser records them; what it answers is drawn as a
-// curve that moves on. Seconds count from the start of the recording.
+// curve that moves on.
 (() => {
   const PIECE = 100; // milliseconds
-  const MOST_WAITING = 300; // pieces that the server has not taken
+  const MOST_LATE = 8; // seconds, of what the server has read behind what is recorded
+  const MOST_VAIN = 3; // recordings one after the other that came too late
   const SHOWN = 60; // seconds of the curve
   const KINDS = ["video/webm;codecs=vp8,opus", "video/webm;codecs=vp8", "audio/webm;codecs=opus"];
   const SENTENCES = {
@@ -10,11 +11,14 @@
     NotFoundError: "There is no camera or microphone: plug one in, then start again.",
     NotReadableError: "The camera or microphone cannot be read: end what else uses it, then start again.",
     TypeError: "The server does not answer any more: start it, then load this page again.",
+    TimeoutError: "The server does not answer: see where it was started, then start again.",
   };
   let watching = null;
 
   const part = (selector) => document.querySelector(`#live ${selector}`);
-  const post = async (place, body, more) => (await fetch(place, { method: "POST", body, ...more })).json();
+  const seconds = () => performance.now() / 1000;
+  const post = async (place, body) =>
+    (await fetch(place, { method: "POST", body, signal: AbortSignal.timeout(30000) })).json();
 
   async function devices({ sees, hears }) {
     if (!navigator.mediaDevices)
@@ -38,60 +42,82 @@
   }
 
   async function start() {
-    const now = (watching = { pieces: [], points: [], missed: 0 });
+    const now = (watching = { points: [], missed: 0, vain: 0 });
     show("start");
     try {
       now.stream = await devices(document.querySelector("#live").dataset);
-      const { name, error } = await post("live");
-      if (error) throw Error(error);
-      now.name = name;
-      if (now !== watching) return end(now);
-      const video = part("video");
-      video.srcObject = now.stream;
-      video.play().catch(() => {}); // a tab in the background need not show it
-      const recorder = recorderOf(now.stream);
+      if (now !== watching) return;
       for (const track of now.stream.getTracks())
         track.onended = () => stop(now, "The camera or microphone was taken away: plug it in, then start again.");
-      recorder.onerror = () => stop(now, "The browser cannot record any more: start again.");
-      recorder.ondataavailable = (event) => {
-        now.pieces.push(event.data);
-        if (now.pieces.length > MOST_WAITING)
-          stop(now, "This computer takes no more of what is recorded: close other programs, then start again.");
-        now.wake?.();
-      };
-      now.began = performance.now();
-      recorder.start(PIECE);
+      part("video").srcObject = now.stream;
+      part("video").play().catch(() => {}); // a tab in the background need not show it
       now.timer = setInterval(() => draw(now), 200);
-      await send(now);
+      while (now === watching) await record(now);
     } catch (error) {
-      if (now !== watching) end(now);
       stop(now, SENTENCES[error.name] ?? error.message);
+    } finally {
+      release(now); // also of one that was stopped while the browser still asked
     }
   }
 
-  async function send(now) {
-    while (now === watching) {
-      if (!now.pieces.length) await new Promise((wake) => (now.wake = wake));
-      else take(now, await post(`live/${now.name}`, new Blob(now.pieces.splice(0))));
+  // One recording, to its end or until what is recorded comes too late.
+  async function record(now) {
+    const { name, error } = await post("live");
+    if (error) throw Error(error);
+    now.name = name;
+    const recorder = recorderOf(now.stream);
+    const pieces = [];
+    recorder.onerror = () => stop(now, "The browser cannot record any more: start again.");
+    recorder.ondataavailable = (event) => {
+      pieces.push(event.data);
+      now.wake?.();
+    };
+    now.began = seconds();
+    recorder.start(PIECE);
+    try {
+      while (now === watching) {
+        if (!pieces.length) await new Promise((wake) => (now.wake = wake));
+        else if (take(now, await post(`live/${name}`, new Blob(pieces.splice(0)))) > MOST_LATE) return late(now);
+      }
+    } finally {
+      if (recorder.state !== "inactive") recorder.stop();
+      forget(now);
     }
   }
 
+  function late(now) {
+    now.vain += 1;
+    if (now.vain > MOST_VAIN)
+      return stop(now, "Nothing that is recorded can be read in time: see that camera and microphone work, and close other programs.");
+    now.points.push({ time: seconds() });
+    say("This computer was too busy: some seconds were left out.");
+  }
+
+  // Returns by how many seconds what the server has read is behind what is recorded.
   function take(now, answer) {
-    if (now !== watching) return;
-    if (answer.error) return stop(now, answer.error);
-    if (answer.note) part("[role=status]").textContent = answer.note;
-    if (answer.note && answer.end) now.points.push({ time: answer.end });
-    if (!answer.scores) return;
-    const behind = (performance.now() - now.began) / 1000 - answer.end;
-    now.missed += answer.missed;
-    now.points.push({ time: (answer.start + answer.end) / 2, scores: answer.scores });
-    Object.assign(document.querySelector("#live").dataset, { behind, end: answer.end, missed: now.missed });
-    const left = now.missed ? ` · ${now.missed} window${now.missed > 1 ? "s" : ""} left out so far` : "";
-    const used = answer.used ? ` · ${answer.used}` : "";
-    part("[role=status]").textContent =
-      `${behind.toFixed(1)} s behind · a window of ${(answer.end - answer.start).toFixed(1)} s${used}${left}`;
-    headline(answer.scores);
-    draw(now);
+    if (now !== watching) return 0;
+    if (answer.error) stop(now, answer.error);
+    if (answer.note) say(answer.note);
+    if (answer.end) now.vain = 0;
+    if (answer.note && answer.end) now.points.push({ time: now.began + answer.end });
+    if (answer.scores) {
+      now.missed += answer.missed;
+      now.points.push({ time: now.began + (answer.start + answer.end) / 2, scores: answer.scores });
+      const behind = seconds() - now.began - answer.end;
+      Object.assign(document.querySelector("#live").dataset, { behind, end: now.began + answer.end, missed: now.missed });
+      const left = now.missed ? ` · ${now.missed} window${now.missed > 1 ? "s" : ""} left out so far` : "";
+      const used = answer.used ? ` · ${answer.used}` : "";
+      say(`${behind.toFixed(1)} s behind · a window of ${(answer.end - answer.start).toFixed(1)} s${used}${left}`);
+      headline(answer.scores);
+      draw(now);
+    }
+    return seconds() - now.began - (answer.reached ?? Infinity);
+  }
+
+  function say(text) {
+    part(".hm-hint").hidden = true;
+    part(".hm-course-now").hidden = false;
+    part("[role=status]").textContent = text;
   }
 
   const isClasses = () => document.querySelector("#live").dataset.kind === "classification";
@@ -99,8 +125,6 @@
   const bars = () => [...document.querySelectorAll("#live .hm-bar")];
 
   function headline(scores) {
-    part(".hm-hint").hidden = true;
-    part(".hm-course-now").hidden = false;
     const extent = Math.max(1, ...scores.map(Math.abs));
     const found = bars().map((row, place) => {
       const [score, bar] = [scores[place], row.querySelector("b")];
@@ -124,7 +148,7 @@
   }
 
   function draw(now) {
-    const moment = (performance.now() - now.began) / 1000;
+    const moment = seconds();
     now.points = now.points.filter(({ time }) => time > moment - SHOWN - 5);
     const heights = now.points.flatMap(({ scores }) => scores ?? []);
     const extent = Math.max(1, ...heights.map(Math.abs));
@@ -153,16 +177,22 @@
     part(".hm-message").textContent = message;
   }
 
-  function end(now) {
-    clearInterval(now.timer);
-    for (const track of now.stream?.getTracks() ?? []) track.stop(); // ends what records them, too
+  // The server forgets what it holds.
+  function forget(now) {
     if (now.name) fetch(`live/${now.name}/end`, { method: "POST", keepalive: true }).catch(() => {});
+    now.name = null;
+  }
+
+  function release(now) {
+    clearInterval(now.timer);
+    for (const track of now.stream?.getTracks() ?? []) track.stop();
+    forget(now);
   }
 
   function stop(now, message) {
     if (now !== watching) return;
     watching = null;
-    end(now);
+    release(now);
     now.wake?.();
     part("video").srcObject = null;
     show("stop", message);

@@ -64,16 +64,16 @@ class Watching:
         """Whether nothing comes of the tab any more."""
         return self._stream.is_over
 
-    def take(self, piece: bytes) -> str:
+    def take(self, piece: bytes) -> dict[str, Any]:
         """Takes the next piece of the recording, and tells what is new.
 
         Args:
             piece: Some tenths of a second, as the browser recorded them.
 
         Returns:
-            JSON: "start", "end" and "scores" of a window, with how many windows were "missed"
-            before it and, of a model that may lack a sense, what was "used" if not both; or a
-            "note" on why there is none; or nothing new.
+            Up to when it is "reached" by the decoder, in seconds; and "start", "end" and "scores"
+            of a window that was answered, with how many were "missed" before it and, of a model
+            that may lack a sense, what was "used" if not both; or a "note" on why there is none.
 
         Raises:
             HicmaeError: It cannot go on.
@@ -81,13 +81,15 @@ class Watching:
         if self._stream.failure is not None:
             raise self._stream.failure
         self._stream.feed(piece)
+        news: dict[str, Any] = {}
+        reached = self._stream.end
         if self._job is not None:
-            return self._answer(self._job)
-        if self._stream.end >= self._reached + self._hop:
-            return self._ask()
-        if self._stream.is_over:
+            news = self._answer(self._job)
+        elif reached >= self._reached + self._hop:
+            news = self._ask()
+        elif self._stream.is_over:
             raise DataError("Nothing has come for a while: start again.")
-        return "{}"
+        return {"reached": reached} | news
 
     def end(self) -> None:
         """Forgets everything."""
@@ -95,24 +97,25 @@ class Watching:
             self._job.stop()
         self._stream.close()
 
-    def _ask(self) -> str:
+    def _ask(self) -> dict[str, Any]:
         job = Job(self._owner, self._recognize)
         try:
             self._line.join(job)
         except LineFullError as error:
             job.stop()
-            return _note(str(error))
+            return {"note": str(error)}
         self._job = job
-        return "{}"
+        return {}
 
-    def _answer(self, job: Job) -> str:
+    def _answer(self, job: Job) -> dict[str, Any]:
         if not job.future.done():
-            return _note("Waiting: a clip comes first.") if self._line.before(job) else "{}"
+            return {"note": "Waiting: a clip comes first."} if self._line.before(job) else {}
         self._job = None
         try:
-            return job.future.result(timeout=0)
+            answer: dict[str, Any] = json.loads(job.future.result(timeout=0))
         except (CancelledError, JobStopped):
-            return "{}"
+            return {}
+        return answer
 
     def _recognize(self, tell: Callable[[float], None]) -> str:
         # Only now, so that the newest window is taken however long this has waited.
@@ -122,7 +125,7 @@ class Watching:
         try:
             person = self._recognizer.recognize(recording, progress=tell).people[0]
         except NoFaceError:
-            return _note("No face in view.", end=recording.duration)
+            return json.dumps({"note": "No face in view.", "end": recording.duration})
         window = {
             "start": recording.time_of(0),
             "end": recording.duration,
@@ -138,10 +141,6 @@ class Watching:
         description = self._recognizer.description
         step = frame_step(description.inputs.stride, fps)
         return description.architecture.num_frames * step
-
-
-def _note(text: str, **more: float) -> str:
-    return json.dumps({"note": text} | more)
 
 
 class WatchedTabs:
@@ -198,7 +197,7 @@ class WatchedTabs:
         if tab is None:
             return _error("This has ended: start again.")
         try:
-            return Response(tab.take(bytes(piece)), media_type="application/json")
+            return JSONResponse(tab.take(bytes(piece)))
         except HicmaeError as error:
             message = str(error)
         except Exception:

@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -28,6 +29,10 @@ workers.preload(
     "hicmae.tasks",
     "hicmae.preparation.preparing",
 )
+
+# How long an example takes, a busy machine decides.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 REPO_ROOT = Path(__file__).parents[1]
 

@@ -278,7 +278,7 @@ class TestRuns:
 
 
 class TestNames:
-    @settings(deadline=None, max_examples=12)
+    @settings(max_examples=12)
     @given(
         depth=st.integers(1, 11),
         fusion=st.integers(0, 3),

@@ -29,7 +29,7 @@ def position_clip(height, width):
     return torch.stack([rows, columns, rows]).to(torch.uint8)[None, None]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_crop_is_a_corner_or_the_centre_at_a_scale(seed):
     torch.manual_seed(seed)

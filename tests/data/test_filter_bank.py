@@ -49,7 +49,7 @@ def test_spectrograms_are_those_of_the_reference(
         assert (spectrogram[0, 0] - expected).norm() / expected.norm() < 2e-6, name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     lengths=st.lists(st.integers(400, 9000), min_size=1, max_size=4),
     rate=st.sampled_from([8000, 16_000]),

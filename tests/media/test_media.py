@@ -77,7 +77,7 @@ def test_a_segment_has_the_frames_from_start_up_to_end(
     assert numbers(pictures) == list(range(first, last))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     indices=st.lists(st.integers(0, 74), min_size=1, max_size=6),
     size=st.none() | st.integers(16, 64),

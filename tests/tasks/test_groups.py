@@ -85,7 +85,9 @@ class TestClassification:
         recalls = [right[targets == k].float().mean().item() for k in range(3)]
         assert scores["test/UAR"] == pytest.approx(sum(recalls) / 3)
         validated = tiny_trainer().validate(task, loader(batches), verbose=False)[0]
-        assert validated == {name.replace("test/", "val/"): v for name, v in scores.items()}
+        assert {
+            f"test/{name[4:]}": score for name, score in validated.items()
+        }.items() <= scores.items()
 
     def test_loss_stays_that_of_the_clips(self):
         task, batches = make_task("classification"), make_batches("classification")

@@ -1,8 +1,9 @@
 """Clips of a manifest as raw frames and waveforms, and the order in which they are drawn."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +82,19 @@ class ClipDataset(Dataset[ClipItem]):
     def __len__(self) -> int:
         """Number of clips."""
         return len(self._rows)
+
+    def evaluated(self, views: int, most: int) -> Self:
+        """The same clips as they are tested, evenly spread over these if they are too many.
+
+        Args:
+            views: Views of each clip.
+            most: Clips to give at most.
+        """
+        chosen = np.linspace(0, len(self) - 1, min(len(self), most)).round().astype(np.int64)
+        other = copy.copy(self)
+        other._rows, other._views = self._rows[chosen], views
+        other._targets = None if self._targets is None else self._targets[chosen]
+        return other
 
     def clip(self, index: int) -> Clip:
         """What the manifest says of a clip.

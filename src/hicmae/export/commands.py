@@ -15,6 +15,7 @@ def export(
     output: str | Path,
     check_clip: str | Path | None = None,
     opset: int | None = None,
+    calibrated: bool = True,
 ) -> None:
     """Writes a model as one file that runs without this project, and compares it with the model.
 
@@ -46,6 +47,8 @@ def export(
         output: File to write: .onnx or .pt2.
         check_clip: Clip to compare on, beside noise.
         opset: Version of ONNX's operators; torch chooses if not given.
+        calibrated: Give calibrated probabilities, where validation clips of the training showed
+            how; those of several windows are averaged before calibration by this project itself.
 
     Raises:
         HicmaeError: A mistake that the user can mend, or a file that differs from its model.
@@ -59,4 +62,5 @@ def export(
         format,
         check_clip=None if check_clip is None else Path(check_clip).expanduser(),
         opset=opset,
+        calibrated=calibrated,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.table import Table
@@ -28,6 +29,7 @@ def export(
     *,
     check_clip: Path | None = None,
     opset: int | None = None,
+    calibrated: bool = True,
 ) -> None:
     """Writes a model as one file, compares the two and prints a table.
 
@@ -37,6 +39,7 @@ def export(
         format: Kind of the file.
         check_clip: A clip to compare on, beside noise.
         opset: Version of ONNX's operators; None leaves it to torch.
+        calibrated: Whether scores are calibrated, where the model knows how.
 
     Raises:
         CheckpointError: The model cannot be read.
@@ -51,7 +54,10 @@ def export(
         if format != "onnx":
             raise ConfigError("--opset is for --format onnx: leave it out.")
         formats.check_opset(opset)
-    model = ClipModel(*load_recognition_model(checkpoint))
+    network, description = load_recognition_model(checkpoint)
+    if not calibrated:
+        description = replace(description, reliability=None)
+    model = ClipModel(network, description)
     inputs = parity.made_inputs(model)
     if check_clip is not None:
         inputs |= parity.clip_inputs(model, check_clip)

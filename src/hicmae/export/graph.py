@@ -27,7 +27,8 @@ class ClipModel(BatchPreprocessor):
 
     Outputs by name; of a model that was only pre-trained there are the features alone:
 
-    - `scores`: (B, O), probabilities of the classes or values of the targets;
+    - `scores`: (B, O), probabilities of the classes, calibrated where the description says how, or
+      values of the targets;
     - `logits`: (B, O), what the head gives before softmax or activation;
     - `features`: (B, 4 · C), or (B, C) of one modality, as `hicmae.models.Features.joint`.
 
@@ -82,7 +83,10 @@ class ClipModel(BatchPreprocessor):
         if not self.description.outputs:
             return {"features": features}
         logits = self.model.head(features)
-        return {"scores": self.scoring(logits), "logits": logits, "features": features}
+        scores = self.scoring(logits)
+        if self.description.reliability is not None:
+            scores = self.description.reliability.calibrated(scores)
+        return {"scores": scores, "logits": logits, "features": features}
 
     def example(self, batch_size: int, samples: int, seed: int = 0) -> Tensors:
         """Noise of the right shape, to trace and to compare with.

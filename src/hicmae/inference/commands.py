@@ -22,6 +22,8 @@ def recognize(
     people: int = 4,
     device: str = "auto",
     batch_size: int = 8,
+    calibrated: bool = True,
+    wanted_error: float | None = None,
     on_error: Literal["raise", "skip"] | None = None,
     restart: bool = False,
     patience: float = PATIENCE,
@@ -50,6 +52,10 @@ def recognize(
         people: Most people of a clip to follow.
         device: auto, cpu, cuda or mps.
         batch_size: Windows at a time.
+        calibrated: Give calibrated probabilities, where validation clips of the training showed
+            how.
+        wanted_error: Say "not sure" of answers that are less sure than those of which this share
+            was wrong on validation clips, such as 0.2.
         on_error: Stop at a clip that cannot be used, or list such clips at the end; several clips
             are listed if nothing is said.
         restart: Drop what a stopped run did, and begin anew.
@@ -79,6 +85,8 @@ def recognize(
             people=people,
             device=device,
             batch_size=batch_size,
+            calibrated=calibrated,
+            wanted_error=wanted_error,
             on_error=on_error,
             restart=restart,
             patience=patience,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from hicmae.colours import Colour, colours
-from hicmae.inference.results import Floats, Person, Recognition, named
+from hicmae.inference.results import Floats, Person, Recognition, doubt_words, named
 
 Picture = npt.NDArray[np.uint8]
 
@@ -154,7 +154,9 @@ class Annotator:
             best = int(scores.argmax())
             kind = self._recognition.target_kind
             share = "" if kind == "labels" else f" {scores[best]:.0%}"
-            return [f"{number}{named(outputs, scores, kind)}{share}"], self._colours[best]
+            doubt = "?" if doubt_words(person.sure, person.unfamiliarity) else ""
+            words = f"{number}{named(outputs, scores, kind)}{doubt}{share}"
+            return [words], self._colours[best]
         values = [f"{name} {score:.2f}" for name, score in zip(outputs, scores, strict=True)]
         return ([f"person {person.number}"] if several else []) + values, _PAPER
 

@@ -38,6 +38,8 @@ def open_model_and_clips(options: Namespace) -> tuple[EmotionRecognizer, list[Na
         batch_size=options.batch_size,
         hop=options.hop,
         most_people=options.people,
+        calibrated=options.get("calibrated", True),
+        wanted_error=options.get("wanted_error"),
     )
     sounds_alone = takes_sounds(recognizer.description, options.use)
     return recognizer, list_clips(options.clips, sounds_alone=sounds_alone)

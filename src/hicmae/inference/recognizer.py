@@ -19,13 +19,13 @@ from hicmae.faces import FaceOptions
 from hicmae.faces.people import (
     PersonTrack,
     Progress,
-    box_track,
     whole_picture,
 )
 from hicmae.inference.clips import Clip, each, is_one, senses, takes_sounds
 from hicmae.inference.devices import usable_device
 from hicmae.inference.hub import HubModel
-from hicmae.inference.results import Embedding, Floats, Person, Recognition
+from hicmae.inference.judging import Judge
+from hicmae.inference.results import Embedding, Floats, Recognition
 from hicmae.inference.shown import Showing, people_of, senses_of
 from hicmae.inference.windows import (
     InputWindow,
@@ -70,10 +70,13 @@ class EmotionRecognizer(HubModel):
         hop: Seconds between the beginnings of two windows; None is half a window.
         detector: "mtcnn" or the path of a class; see `FaceOptions`.
         most_people: How many people of a clip are followed, the main ones first.
+        calibrated: As for `Judge.of`.
+        wanted_error: As for `Judge.of`.
 
     Attributes:
         model: The model, in evaluation mode, on the device.
         description: What it is.
+        judge: Makes answers of its scores.
 
     Raises:
         ConfigError: An option is out of its range, or the device is not there.
@@ -90,6 +93,8 @@ class EmotionRecognizer(HubModel):
         hop: float | None = None,
         detector: str = "mtcnn",
         most_people: int = 4,
+        calibrated: bool = True,
+        wanted_error: float | None = None,
     ) -> None:
         if faces not in get_args(Faces):
             raise ConfigError(f"faces is '{faces}': choose {' or '.join(get_args(Faces))}.")
@@ -100,6 +105,7 @@ class EmotionRecognizer(HubModel):
         self.model = model.eval().to(self.device)
         self.description = description
         self._scoring = description.scoring()
+        self.judge = Judge.of(description, calibrated=calibrated, wanted_error=wanted_error)
         self.faces: Faces = faces
         self.batch_size = batch_size
         self.hop = hop
@@ -298,7 +304,7 @@ class EmotionRecognizer(HubModel):
 
     def score(
         self, video: Tensor, audio: Tensor, use: Use = "both", senses: Tensor | None = None
-    ) -> Floats:
+    ) -> tuple[Floats, Floats]:
         """Runs the model.
 
         Args:
@@ -309,28 +315,29 @@ class EmotionRecognizer(HubModel):
             senses: From `senses_of`; None is all of both.
 
         Returns:
-            float32 (B, O): probabilities of the classes, or values of the targets.
+            Raw probabilities of the classes or values of the targets (B, O), and the joint features
+            (B, D) that they are of, float32.
         """
         with torch.inference_mode():
-            outputs = self.model(*self._shown(video, audio, use, senses)).float()
-            scores: Tensor = self._scoring(outputs)
-        return scores.cpu().numpy()
+            features = self.model.features(*self._shown(video, audio, use, senses))
+            scores: Tensor = self._scoring(self.model.head(features).float())
+        return scores.cpu().numpy(), features.float().cpu().numpy()
 
     def _recognize(self, use: Use, recording: Recording, progress: Progress | None) -> Recognition:
         table = self._read(
             recording,
             use,
             progress,
-            lambda video, audio, senses: [self.score(video, audio, use, senses)],
+            lambda video, audio, senses: list(self.score(video, audio, use, senses)),
         )
-        kept = self.description.inputs.crop_pct
         return Recognition(
             source=recording.source,
             kind=self.kind,
             target_kind=self.description.target_kind,
             outputs=self.outputs,
             duration=recording.duration,
-            people=tuple(_person(track, recording, table, kept) for track in table.people),
+            people=tuple(self.judge.person(track, recording, table) for track in table.people),
+            spread=self.judge.spread,
         )
 
     def _embed(self, use: Use, recording: Recording, progress: Progress | None) -> list[Embedding]:
@@ -379,19 +386,3 @@ class EmotionRecognizer(HubModel):
         return WindowTable(
             people, np.array(numbers), np.array(times, np.float32), np.array(senses), columns
         )
-
-
-def _person(track: PersonTrack, recording: Recording, table: WindowTable, kept: float) -> Person:
-    times, (scores,) = table.of(track.number)
-    box_times, boxes = box_track(track, recording, kept)
-    return Person(
-        number=track.number,
-        start=recording.time_of(track.stays[0][0]),
-        end=recording.time_of(track.stays[-1][1]),
-        scores=scores.mean(axis=0),
-        window_times=times,
-        window_scores=scores,
-        box_times=box_times,
-        boxes=boxes,
-        window_senses=table.senses_of(track.number),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +140,14 @@ def _open_log(recognizer: EmotionRecognizer, options: Namespace, output: Path) -
 
 
 def _settings(recognizer: EmotionRecognizer, options: Namespace) -> dict[str, Any]:
+    known = recognizer.description.reliability
     return settings_of(recognizer, options) | {
         "outputs": recognizer.outputs,
         "render": options.render,
+        # Nothing where nothing is said, as in what versions before them wrote.
+        "reliability": known and asdict(known),
+        "calibrated": None if options.calibrated else False,
+        "wanted_error": options.wanted_error,
     }
 
 

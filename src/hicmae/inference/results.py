@@ -36,6 +36,9 @@ class Person:
             picture (N, 4); none where no faces are looked for. A tilted face has the upright square
             around its crop.
         window_senses: Whether every window was seen and whether it was heard, bool (W, 2).
+        sure: Whether the model is sure enough for the wanted error; None if none is wanted.
+        unfamiliarity: How far the person lies from what the model has learnt from: above 1, farther
+            than 95 % of the validation clips. None if that is not known.
     """
 
     number: int
@@ -47,6 +50,14 @@ class Person:
     box_times: Floats
     boxes: Floats
     window_senses: npt.NDArray[np.bool_]
+    sure: bool | None = None
+    unfamiliarity: float | None = None
+
+    @property
+    def doubts(self) -> dict[str, Any]:
+        """What is known of `sure` and `unfamiliarity`, by name."""
+        known = {"sure": self.sure, "unfamiliarity": self.unfamiliarity}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,6 +71,8 @@ class Recognition:
         duration: Length of the clip in seconds.
         people: Who is in view, the main person first; never empty.
         target_kind: Whether classes exclude each other, share the clip or are labels.
+        spread: How far values of the targets were off on validation clips, as standard deviations
+            (O,); nothing of classes, or where that is not known.
     """
 
     source: str
@@ -68,6 +81,7 @@ class Recognition:
     duration: float
     people: tuple[Person, ...]
     target_kind: TargetKind = "class"
+    spread: tuple[float, ...] = ()
 
     @property
     def scores(self) -> dict[str, float]:
@@ -86,7 +100,10 @@ class Recognition:
         return dict(zip(self.outputs, map(float, person.scores), strict=True))
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for every person and window: source, person, start, end, used, the outputs."""
+        """A row for every person and window: source, person, start, end, used, the outputs.
+
+        Where they are known, `sure` and `unfamiliarity` of the person come before the outputs.
+        """
         return window_table(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,11 +112,15 @@ class Recognition:
             "source": self.source,
             "kind": self.kind,
             "duration": self.duration,
+            **(
+                {"spread": dict(zip(self.outputs, self.spread, strict=True))} if self.spread else {}
+            ),
             "people": [
                 {
                     "person": person.number,
                     "start": person.start,
                     "end": person.end,
+                    **person.doubts,
                     "scores": self.scores_of(person),
                     "windows": [
                         {"start": start, "end": end, "used": use_of(*senses)}
@@ -132,6 +153,19 @@ def named(outputs: Sequence[str], scores: Floats, target_kind: TargetKind) -> st
     return " + ".join(given) or "none"
 
 
+def doubt_words(sure: bool | None, unfamiliarity: float | None) -> list[str]:
+    """What speaks against an answer, in words for people; nothing if nothing is known to.
+
+    Args:
+        sure: As of a `Person`.
+        unfamiliarity: As of a `Person`.
+    """
+    words = [] if sure in {None, True} else ["not sure"]
+    if unfamiliarity is not None and unfamiliarity > 1:
+        words.append("unlike anything this model has learnt")
+    return words
+
+
 def window_table(recognition: dict[str, Any]) -> pd.DataFrame:
     """What `Recognition.to_frame` gives, of what `Recognition.to_dict` gave."""
     import pandas as pd  # noqa: PLC0415 (takes time, for tables alone)
@@ -143,6 +177,7 @@ def window_table(recognition: dict[str, Any]) -> pd.DataFrame:
             "start": window["start"],
             "end": window["end"],
             "used": window.get("used"),  # older ledgers do not tell
+            **{name: person[name] for name in ("sure", "unfamiliarity") if name in person},
             **window["scores"],
         }
         for person in recognition["people"]

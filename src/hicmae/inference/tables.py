@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hicmae.choices import USED, use_of
-from hicmae.inference.results import Floats, Person, Recognition, named
+from hicmae.inference.results import Floats, Person, Recognition, doubt_words, named
 
 _BAR = 10  # characters
 _WINDOWS_IN_FULL = 6
@@ -39,8 +39,12 @@ def recognition_table(recognition: Recognition, title: str) -> Table:
     table.add_column("over time")
     for person in recognition.people:
         cells = [str(person.number), _span(person.start, person.end)]
+        doubts = doubt_words(person.sure, person.unfamiliarity)
         if classifies:
-            cells.append(named(recognition.outputs, person.scores, recognition.target_kind))
+            told = named(recognition.outputs, person.scores, recognition.target_kind)
+            cells.append("\n".join([told, *doubts]))
+        elif doubts:
+            cells[-1] += "\n" + "\n".join(doubts)
         used = [_by(person)] if lacking else []
         course = "\n".join(_course(recognition, person))
         table.add_row(*cells, _scores(recognition, person), *used, course)
@@ -70,7 +74,8 @@ def _scores(recognition: Recognition, person: Person) -> Text:
             text.append("█" * filled, "cyan").append("·" * (_BAR - filled), "dim")
             text.append(f" {score:4.0%}")
         else:
-            text.append(f"{score:7.3f}")
+            off = f" ± {recognition.spread[index]:.3f}" if recognition.spread else ""
+            text.append(f"{score:7.3f}{off}")
     return text
 
 

@@ -15,7 +15,7 @@ from hicmae.data.options import TargetKind
 from hicmae.errors import DataError
 from hicmae.faces.people import Progress
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.inference.results import Floats
+from hicmae.inference.results import Floats, doubt_words
 from hicmae.inference.shown import senses_of
 from hicmae.inference.windows import InputWindow
 from hicmae.media.normalisation import denormalised
@@ -73,12 +73,13 @@ class PersonAnswer:
 
     Attributes:
         number: 1 for the main person.
-        scores: Mean over the windows (O,).
+        scores: Over all windows (O,).
         window_times: Start and end of every window in seconds (W, 2).
         window_scores: Scores of every window (W, O).
         window_senses: Whether every window was seen and whether it was heard, bool (W, 2).
         moment: The window in which the main emotion is most probable, or, for regression, whose
             values are farthest from their mean.
+        doubts: What speaks against the answer, in words for people.
     """
 
     number: int
@@ -87,6 +88,7 @@ class PersonAnswer:
     window_scores: Floats
     window_senses: npt.NDArray[np.bool_]
     moment: Moment
+    doubts: tuple[str, ...] = ()
 
     @property
     def start(self) -> float:
@@ -109,6 +111,7 @@ class Answer:
         outputs: Names of the classes or of the targets (O).
         duration: Length in seconds.
         crops_faces: Whether the model sees faces rather than the whole picture.
+        spread: As of a `Recognition`.
         people: Who is in view, the main person first.
         lacking: Whether the model has learnt to do without picture or without sound.
         target_kind: Whether classes exclude each other, share the clip or are labels.
@@ -122,6 +125,7 @@ class Answer:
     people: tuple[PersonAnswer, ...]
     lacking: bool = False
     target_kind: TargetKind = "class"
+    spread: tuple[float, ...] = ()
 
 
 def analyse(
@@ -166,10 +170,10 @@ def _analyse(
     _, batches = recognizer.batches(recording, progress=lambda share: tell(_WINDOWS_SHARE * share))
     collected: dict[int, _Collected] = {}
     for windows, video, audio in batches:
-        told = recognizer.score(video, audio, senses=senses_of(recognizer.model, windows))
-        for window, scores in zip(windows, told, strict=True):
+        computed = recognizer.score(video, audio, senses=senses_of(recognizer.model, windows))
+        for window, scores, features in zip(windows, *computed, strict=True):
             person = collected.setdefault(window.person, _Collected(recognizer.kind))
-            person.add(window, scores)
+            person.add(window, scores, features)
     people = []
     for number in sorted(collected):
         people.append(collected[number].answer(number, recognizer))
@@ -183,6 +187,7 @@ def _analyse(
         people=tuple(people),
         lacking=lacking,
         target_kind=recognizer.description.target_kind,
+        spread=recognizer.judge.spread,
     )
 
 
@@ -198,11 +203,13 @@ class _Collected:
     times: list[tuple[float, float]] = field(default_factory=list)
     scores: list[Floats] = field(default_factory=list)
     senses: list[tuple[bool, bool]] = field(default_factory=list)
+    features: list[Floats] = field(default_factory=list)
     extremes: dict[tuple[int, int], int] = field(default_factory=dict)
     kept: dict[int, InputWindow] = field(default_factory=dict)
 
-    def add(self, window: InputWindow, scores: Floats) -> None:
+    def add(self, window: InputWindow, scores: Floats, features: Floats) -> None:
         place = len(self.times)
+        self.features.append(features)
         self.times.append((window.start, window.end))
         self.scores.append(scores)
         self.senses.append(window.senses)
@@ -223,13 +230,16 @@ class _Collected:
             place = self.extremes[int(np.argmax(mean)), 1]
         else:
             place = max(self.kept, key=lambda place: float(np.abs(scores[place] - mean).max()))
+        senses = np.array(self.senses)
+        verdict = recognizer.judge.verdict(scores, np.stack(self.features), senses)
         return PersonAnswer(
             number=number,
-            scores=mean,
+            scores=verdict.scores,
             window_times=np.array(self.times, np.float32),
-            window_scores=scores,
-            window_senses=np.array(self.senses),
+            window_scores=verdict.window_scores,
+            window_senses=senses,
             moment=_moment(recognizer, self.kept[place]),
+            doubts=tuple(doubt_words(verdict.sure, verdict.unfamiliarity)),
         )
 
 
@@ -239,7 +249,8 @@ def _moment(recognizer: EmotionRecognizer, window: InputWindow) -> Moment:
     uses: tuple[Use, ...] = ("both", "video", "audio") if reads_both else ("both",)
     senses = senses_of(recognizer.model, [window])
     scores: dict[Use, Floats] = {
-        use: recognizer.score(video, audio, use, senses)[0] for use in uses
+        use: recognizer.judge.told(recognizer.score(video, audio, use, senses)[0][0])
+        for use in uses
     }
     bank = recognizer.preprocessor.filter_bank
     rows = (len(window.waveform) - bank.window_length) // bank.shift + 1

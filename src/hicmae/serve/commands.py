@@ -22,6 +22,8 @@ def serve(
     max_megabytes: float = 100.0,
     faces: Faces = "crop",
     device: str = "cpu",
+    calibrated: bool = True,
+    wanted_error: float | None = None,
 ) -> None:
     """Serves a page on which clips are dropped or recorded and recognised, until it is interrupted.
 
@@ -45,6 +47,10 @@ def serve(
         max_megabytes: Size of the largest file taken.
         faces: crop looks for faces; none takes clips that are face crops already.
         device: cpu, cuda, mps or auto.
+        calibrated: Give calibrated probabilities, where validation clips of the training showed
+            how.
+        wanted_error: Say "not sure" of answers that are less sure than those of which this share
+            was wrong on validation clips, such as 0.2.
 
     Raises:
         HicmaeError: A mistake that the user can mend.
@@ -59,6 +65,8 @@ def serve(
         port=port,
         faces=faces,
         device=device,
+        calibrated=calibrated,
+        wanted_error=wanted_error,
     )
 
 
@@ -100,6 +108,8 @@ def _serve(
     port: int,
     faces: Faces,
     device: str,
+    calibrated: bool = True,
+    wanted_error: float | None = None,
 ) -> None:
     preload("hicmae.media.watched")  # decodes; it begins beside the imports and the model here
     prepare()
@@ -114,7 +124,9 @@ def _serve(
     from hicmae.inference.recognizer import EmotionRecognizer  # noqa: PLC0415
     from hicmae.serve.analysis import UploadLimits  # noqa: PLC0415
 
-    recognizer = EmotionRecognizer.from_pretrained(checkpoint, faces=faces, device=device)
+    recognizer = EmotionRecognizer.from_pretrained(
+        checkpoint, faces=faces, device=device, calibrated=calibrated, wanted_error=wanted_error
+    )
     if recognizer.kind == "pretraining":
         raise CheckpointError(
             f"{checkpoint} was only pre-trained and recognises nothing: give a checkpoint "

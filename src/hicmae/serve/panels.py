@@ -117,10 +117,12 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
         if answer.target_kind != "labels":
             title += f'<span class="hm-share">{person.scores[best]:.0%}</span>'
     else:
+        offs = [f" ± {off:.2f}" for off in answer.spread] or [""] * len(answer.outputs)
         title = "".join(
-            f'<span class="hm-value"><small>{escape(output)}</small>{score:+.2f}</span>'
-            for output, score in zip(answer.outputs, person.scores.tolist(), strict=True)
+            f'<span class="hm-value"><small>{escape(output)}</small>{score:+.2f}{off}</span>'
+            for output, score, off in zip(answer.outputs, person.scores.tolist(), offs, strict=True)
         )
+    title += "".join(f'<span class="hm-doubt">{doubt}</span>' for doubt in person.doubts)
     where = f" · in view {_span(person.start, person.end)}" if len(answer.people) > 1 else ""
     used = used_words(person.window_senses) if answer.lacking else ""
     by = f" · {used}" if used else ""
@@ -321,8 +323,20 @@ def about_html(description: ModelDescription) -> str:
         '<div class="hm-about"><p>The model guesses which expression is <b>shown</b>. It does not '
         "know what a person feels, it errs, and it errs more on faces, voices and settings unlike "
         "those it learned from. Nothing should be decided about people by it.</p>"
-        f"<p>{tells} {_learned_from(description)}</p></div>"
+        f"<p>{tells} {_learned_from(description)} {_reliable(description)}</p></div>"
     )
+
+
+def _reliable(description: ModelDescription) -> str:
+    known = description.reliability
+    if known is None:
+        return "How often it is right when it says so is not known."
+    right = (
+        ""
+        if known.risk_coverage is None
+        else f": {1 - known.risk_coverage.error[-1]:.0%} of its answers were right there"
+    )
+    return f"How sure it is was fitted on {known.clips} clips that it did not learn from{right}."
 
 
 def _learned_from(description: ModelDescription) -> str:

@@ -9,12 +9,18 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
+from hicmae.answers.calibration import main_classes
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import ConfigError
 from hicmae.objectives.classification import ClassificationLoss, classification_loss
 from hicmae.tasks.base import empty
 from hicmae.tasks.blends import BlendRule, blend_scores, percents
+from hicmae.tasks.confidence import (
+    confidence_scores,
+    reliability_figure,
+    risk_coverage_figure,
+)
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics, DistributionMetrics, LabelMetrics
 from hicmae.tasks.recognition import (
@@ -107,6 +113,11 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
         outputs = self.view_outputs(batch)
         return (outputs.sigmoid() if self.target_kind == "labels" else outputs.softmax(-1)).mean(1)
 
+    @property
+    def calibrates(self) -> bool:
+        """Of labels each has a probability of its own; blends are told by raw shares."""
+        return self.target_kind != "labels" and self.blend_rule is None
+
     def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
         """A model with a head and what the classes are to a clip."""
         described = super().describe(inputs, training)
@@ -148,6 +159,24 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
             self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and shown)
         if stage == "test" and matrix is not None:
             log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
+
+    def log_confidence(self, outputs: Tensor, targets: Tensor) -> None:
+        """Logs calibration error, Brier score, likelihood and area under risk, and draws them.
+
+        Where answers are calibrated, those before it are logged too, as `name_raw`. Labels that
+        may be there or not have no such confidence.
+        """
+        if self.target_kind == "labels":
+            return
+        told = self.told(outputs)
+        answers = {"calibrated": told} if told is not outputs else {}
+        answers["raw"] = outputs
+        for place, probabilities in enumerate(answers.values()):
+            for name, score in confidence_scores(probabilities, targets).items():
+                self.log(f"test/{name}{'_raw' if place else ''}", score, sync_dist=True)
+        right = main_classes(targets)
+        log_figure(self, "reliability", reliability_figure(answers, right))
+        log_figure(self, "risk-coverage", risk_coverage_figure(told, right))
 
     def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """The likeliest class, or the labels, and the probability of every class.

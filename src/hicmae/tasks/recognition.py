@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
+from hicmae.answers import Reliability
 from hicmae.choices import use_of
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
@@ -28,8 +29,14 @@ from hicmae.models import (
 from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, LabelMetrics, RegressionMetrics
+from hicmae.tasks.parallel import of_all_processes
 from hicmae.tasks.senses import check_shares, dropped, senses_for
-from hicmae.weights.description import ModelDescription, TrainingFacts
+from hicmae.weights.description import (
+    DESCRIPTION,
+    ModelDescription,
+    TrainingFacts,
+    reliability_of,
+)
 
 Metrics = TypeVar("Metrics", bound=ClassificationMetrics | LabelMetrics | RegressionMetrics)
 
@@ -72,6 +79,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     Attributes:
         kind: What a model with a head is for, classification or regression; None without one.
         probe: What judges the features in place of a trained head, in words; None with a head.
+        reliability: What validation showed of the answers of the weights; None if nothing.
+        calibrated: Whether test and prediction answer with calibrated probabilities, if they can.
 
     Raises:
         ConfigError: There are no labels, or options do not fit together.
@@ -136,7 +145,10 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         )
         if freeze == "encoders":
             self.model.freeze_encoders()
+        self.reliability: Reliability | None = None
+        self.calibrated = True
         self._rows: list[dict[str, Any]] = []
+        self._judged: list[tuple[Tensor, Tensor]] = []
         self._grouped = GroupedOutputs()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -154,6 +166,12 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
                 f"{', '.join(map(str, self.outputs))}: give the data that it was trained for, or "
                 "start from its weights with --model.pretrained."
             )
+        self.reliability = reliability_of(checkpoint.get(DESCRIPTION))
+
+    def on_train_start(self) -> None:
+        """Forgets what was known of other weights."""
+        super().on_train_start()
+        self.reliability = None
 
     def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
         """A model with a head; None where there is none to be used."""
@@ -168,6 +186,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             stand_ins=self.model.stand_ins,
             inputs=inputs,
             training=training,
+            reliability=self.reliability,
         )
 
     def example_forward(self) -> None:
@@ -195,6 +214,17 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             senses = senses.repeat_interleave(views, 0)
         outputs = self.model(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1), senses)
         return outputs.float().unflatten(0, (-1, views))
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether outputs are probabilities that a temperature may make more or less sure."""
+        return False
+
+    def told(self, outputs: Tensor) -> Tensor:
+        """What is answered: outputs (B, O), calibrated where that is known and wanted."""
+        if self.reliability is None or not self.calibrated:
+            return outputs
+        return self.reliability.calibrated(outputs)
 
     def loss_of_no_clips(self) -> Tensor | None:
         """What a training step gives whose clips were all skipped.
@@ -232,7 +262,15 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
 
         Args:
             batch: What the clips came in: `id`, and `target` if known.
-            outputs: What `forward` gave for it (B, O).
+            outputs: What is told of it (B, O).
+        """
+
+    def log_confidence(self, outputs: Tensor, targets: Tensor) -> None:
+        """Logs how far a test bears out the confidence of answers.
+
+        Args:
+            outputs: What `forward` gave for all clips or groups (N, O).
+            targets: Their targets.
         """
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -249,13 +287,18 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch and keeps its predictions."""
         if not empty(batch):
-            self._rows += self._rows_of(batch, self._measure(batch, "test", self.test_metrics))
+            outputs = self._measure(batch, "test", self.test_metrics)
+            self._rows += self._rows_of(batch, self.told(outputs))
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of the whole test set and writes its predictions."""
         groups = self._judge_groups(self.test_metrics)
         self.log_scores("test", self.test_metrics)
         self.test_metrics.reset()
+        judged = [pair for part in of_all_processes(self._judged) for pair in part]
+        self._judged = []
+        if judged:
+            self.log_confidence(*(torch.cat(part) for part in zip(*judged, strict=True)))
         self._write_rows("test_predictions", self._rows)
         self._rows = []
         self._write_rows("test_group_predictions", groups)
@@ -277,8 +320,13 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         if "group" in batch:
             self._grouped.add(batch["group"], batch["id"], outputs, targets)
         else:
-            metrics.update(outputs, targets)
+            self._judge(outputs, targets, metrics)
         return outputs
+
+    def _judge(self, outputs: Tensor, targets: Tensor, metrics: Metrics) -> None:
+        metrics.update(outputs, targets)
+        if metrics is self.test_metrics:
+            self._judged.append((outputs.cpu(), targets.cpu()))
 
     def _judge_groups(self, metrics: Metrics) -> list[dict[str, Any]]:
         """Adds this process' share of the groups to the metrics; gives a row for each of them."""
@@ -288,8 +336,9 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             return []
         outputs = torch.stack([group.output for group in groups]).to(self.device)
         targets = torch.stack([group.target for group in groups]).to(self.device)
-        metrics.update(outputs, targets)
-        rows = self.table_rows({"id": [group.name for group in groups], "target": targets}, outputs)
+        self._judge(outputs, targets, metrics)
+        batch: Batch = {"id": [group.name for group in groups], "target": targets}
+        rows = self.table_rows(batch, self.told(outputs))
         return [
             {"group": row.pop("id"), "clips": group.clips} | row
             for row, group in zip(rows, groups, strict=True)
@@ -299,7 +348,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         """A row for every clip of the batch, also written to `predictions.csv`."""
         if empty(batch):
             return []
-        rows = self._rows_of(batch, self(batch))
+        rows = self._rows_of(batch, self.told(self(batch)))
         self._rows += rows
         return rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from hicmae.data.batches import Batch, MixedTarget
@@ -88,6 +89,13 @@ class RegressionTask(RecognitionTask[RegressionMetrics]):
             self.log(f"{stage}/{name}", values.mean(), prog_bar=stage == "val" and name == "CCC")
             for target, value in zip(self.target_names, values, strict=True):
                 self.log(f"{stage}/{name}_{target}", value)
+
+    def log_confidence(self, outputs: Tensor, targets: Tensor) -> None:
+        """Logs the negative log-likelihood of targets under the known spread, per value."""
+        if self.reliability is not None and self.reliability.spread:
+            variance = outputs.new_tensor(self.reliability.spread).square().expand_as(outputs)
+            likelihood = F.gaussian_nll_loss(outputs, targets, variance, full=True)
+            self.log("test/NLL", likelihood, sync_dist=True)
 
     def table_rows(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
         """The value of every target, true and predicted."""

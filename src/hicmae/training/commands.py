@@ -35,6 +35,7 @@ from hicmae.tasks import AudioVisualTask, RecognitionTask
 from hicmae.training.callbacks import ModelCost, ResultsFile
 from hicmae.training.precision import MachineTrainer
 from hicmae.training.progress import ClipProgressBar
+from hicmae.training.reliability import learn_reliability
 from hicmae.training.resuming import (
     AtomicCheckpoints,
     ExactResume,
@@ -75,6 +76,12 @@ class HicmaeCLI(LightningCLI):
             type=bool,
             default=True,
             help="After fine-tuning, test the best checkpoint (the last where none is chosen).",
+        )
+        parser.add_argument(
+            "--calibrated",
+            type=bool,
+            default=True,
+            help="Test and predict with calibrated probabilities, where the checkpoint has them.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -191,10 +198,16 @@ class HicmaeCLI(LightningCLI):
     def before_test(self) -> None:
         """Refuses to judge a model that was never trained."""
         self._require_checkpoint()
+        self._set_calibrated()
 
     def before_predict(self) -> None:
         """Refuses to predict with a model that was never trained."""
         self._require_checkpoint()
+        self._set_calibrated()
+
+    def _set_calibrated(self) -> None:
+        if isinstance(self.model, RecognitionTask):
+            self.model.calibrated = self.config[self.subcommand].calibrated
 
     def _require_checkpoint(self) -> None:
         if not self.config[self.subcommand].ckpt_path:
@@ -204,14 +217,22 @@ class HicmaeCLI(LightningCLI):
             )
 
     def after_fit(self) -> None:
-        """Tests the chosen checkpoint of a fine-tuning run."""
-        wanted = self.config[self.subcommand].test_after_fit and not self.trainer.interrupted
-        if not wanted or not isinstance(self.model, RecognitionTask):
+        """Learns what the answers of the chosen checkpoint are worth, and tests it."""
+        keeper = self.trainer.checkpoint_callback
+        # Without one, this was a dry run, or checkpointing is turned off.
+        if (
+            not isinstance(self.model, RecognitionTask)
+            or keeper is None
+            or self.trainer.interrupted
+        ):
             return
-        if self.trainer.checkpoint_callback is None:  # a dry run, or checkpointing turned off
-            return
-        chosen = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
-        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")
+        chosen = getattr(keeper, "best_model_path", "")
+        chosen = chosen or newest_checkpoint(str(self.trainer.log_dir))
+        if self.model.kind is not None and chosen:
+            learn_reliability(self.trainer, self.model, self.datamodule, Path(chosen))
+        if self.config[self.subcommand].test_after_fit:
+            self._set_calibrated()
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")
 
 
 def run(arguments: list[str]) -> HicmaeCLI:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 from typing_extensions import TypedDict
 
+from hicmae.answers import Reliability
 from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, RecognitionModel
@@ -80,6 +81,7 @@ class ModelDescription:
             be there or not.
         inputs: How clips become its input.
         training: What is known of its training.
+        reliability: What validation showed of its answers; None if nothing.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -94,6 +96,7 @@ class ModelDescription:
     target_kind: TargetKind = "class"
     inputs: InputSettings = field(default_factory=InputSettings)
     training: TrainingFacts = field(default_factory=TrainingFacts)
+    reliability: Reliability | None = None
 
     def model(self) -> RecognitionModel:
         """A model of this shape, whose weights are as drawn."""
@@ -113,7 +116,10 @@ class ModelDescription:
 
     def as_plain(self) -> dict[str, Any]:
         """The description as plain values, which `from_plain` reads."""
-        return {"format": FORMAT, **asdict(self)}
+        content = {"format": FORMAT, **asdict(self)}
+        if self.reliability is None:  # so that older versions read what they know
+            del content["reliability"]
+        return content
 
     def as_json(self) -> str:
         """The description as text, which `from_json` reads."""
@@ -194,11 +200,22 @@ class ModelDescription:
             wrong.append(f"nothing can stand in for a stream in a model of {self.modality}")
         if len(set(self.outputs)) < len(self.outputs):
             wrong.append("two outputs have the same name")
+        features = shape.width * (4 if self.modality == "audio_visual" else 1)
+        known = self.reliability
+        if known and (mistake := known.mistake(len(self.outputs), features)):
+            wrong.append(mistake)
         if wrong:
             raise CheckpointError(f"{path} describes no model that can be: {wrong[0]}.")
 
 
 _ADAPTER = TypeAdapter(ModelDescription)
+
+
+def reliability_of(content: Any) -> Reliability | None:
+    """What a description, as plain values, says of the reliability of answers; None if nothing."""
+    if not isinstance(content, Mapping) or content.get("reliability") is None:
+        return None
+    return ModelDescription.from_plain(content, Path("the checkpoint")).reliability
 
 
 def _refusal(path: Path, reason: str) -> str:

@@ -1,0 +1,76 @@
+"""What validation clips showed of a model's answers, small enough to go with its description."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from hicmae.answers.calibration import (
+    fit_spread,
+    fit_temperature,
+    main_classes,
+    with_temperature,
+)
+from hicmae.answers.familiarity import Familiarity
+from hicmae.answers.selection import RiskCoverage
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """What is known of a model's answers beyond the answers.
+
+    Attributes:
+        clips: Validation clips, or groups of clips, that it was learnt from.
+        temperature: By which probabilities of classes are calibrated; None where there are none.
+        spread: Standard deviations of the errors of regressed values (O,), or nothing.
+        risk_coverage: Errors of calibrated answers by their confidence; None without classes.
+        familiarity: Where training clips lie; None if that is not known.
+    """
+
+    clips: int
+    temperature: float | None = None
+    spread: tuple[float, ...] = ()
+    risk_coverage: RiskCoverage | None = None
+    familiarity: Familiarity | None = None
+
+    @classmethod
+    def of_classes(cls, probabilities: Tensor, targets: Tensor, familiarity: Familiarity) -> Self:
+        """Learns from validation clips.
+
+        Args:
+            probabilities: (N, K), N at least 1.
+            targets: Class indices (N,) or shares of the classes (N, K), the largest of which is
+                what an answer should be.
+            familiarity: What is known of features.
+        """
+        temperature = fit_temperature(probabilities, targets)
+        told = with_temperature(probabilities, temperature)
+        curve = RiskCoverage.of(told, main_classes(targets))
+        return cls(len(targets), temperature, (), curve, familiarity)
+
+    @classmethod
+    def of_values(cls, values: Tensor, targets: Tensor, familiarity: Familiarity) -> Self:
+        """Learns from validation clips: predicted and true values (N, K); see `of_classes`."""
+        return cls(len(targets), spread=fit_spread(values, targets), familiarity=familiarity)
+
+    def calibrated(self, outputs: Tensor) -> Tensor:
+        """Calibrated probabilities (..., K); values stay as they are."""
+        return outputs if self.temperature is None else with_temperature(outputs, self.temperature)
+
+    def mistake(self, outputs: int, features: int) -> str | None:
+        """Why it cannot be of a model with so many outputs and features; None if it can."""
+        if self.clips < 1:
+            return f"its reliability is of {self.clips} clips"
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            return f"its temperature is {self.temperature}"
+        if self.spread and len(self.spread) != outputs:
+            return f"{len(self.spread)} spreads are told of {outputs} outputs"
+        curve = self.risk_coverage
+        if curve and not len(curve.confidence) == len(curve.coverage) == len(curve.error):
+            return "its risk-coverage curve lacks points"
+        if self.familiarity and not self.familiarity.fits(features):
+            return f"its familiarity is not of {features} features"
+        return None

@@ -33,21 +33,18 @@ def recognition_table(recognition: Recognition, title: str) -> Table:
     if classifies:
         table.add_column("emotion", style="bold")
     table.add_column("whole clip", no_wrap=True)
-    lacking = not all(person.window_senses.all() for person in recognition.people)
-    if lacking:
-        table.add_column("by")
     table.add_column("over time")
+    lacking = not all(person.window_senses.all() for person in recognition.people)
     for person in recognition.people:
-        cells = [str(person.number), _span(person.start, person.end)]
+        view = _span(person.start, person.end)
+        cells = [str(person.number), f"{view}\n{_by(person)}" if lacking else view]
         doubts = doubt_words(person.sure, person.unfamiliarity)
         if classifies:
             told = named(recognition.outputs, person.scores, recognition.target_kind)
             cells.append("\n".join([told, *doubts]))
         elif doubts:
             cells[-1] += "\n" + "\n".join(doubts)
-        used = [_by(person)] if lacking else []
-        course = "\n".join(_course(recognition, person))
-        table.add_row(*cells, _scores(recognition, person), *used, course)
+        table.add_row(*cells, _scores(recognition, person), "\n".join(_course(recognition, person)))
     return table
 
 

@@ -185,6 +185,7 @@ def test_a_tab_begins_answers_and_leaves_nothing(client: TestClient, stream: Pat
     (tab,) = client.tabs._tabs.values()
     client.post(f"/live/{name}/end")
     assert client.tabs._tabs == {}
+    tab._stream.finish(LONGEST)
     assert tab.is_over
     assert "start again" in take(b"late")["error"]
 

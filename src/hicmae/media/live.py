@@ -47,9 +47,8 @@ _OPTIONS = {
 }
 _AT_ONCE = 1 << 15  # bytes
 _MOST_WAITING = 1 << 23  # bytes, some 20 s of what browsers record
-_MOST_PIXELS = 1920 * 1080
+_MOST_PIXELS = 1280 * 720
 _RUN_UP = 1  # seconds of sound, whole, before what is wanted, for resampling
-_PATIENCE = 5.0  # seconds for the thread to notice its end
 
 
 class LiveStream:
@@ -117,9 +116,8 @@ class LiveStream:
         self._thread.join(timeout)
 
     def close(self) -> None:
-        """Ends it and forgets what is held."""
+        """Ends it and forgets what is held, without waiting for its thread."""
         self._pipe.close(at_once=True)
-        self._thread.join(_PATIENCE)
         with self._lock:
             self._pictures = self._sound = None
 
@@ -175,15 +173,15 @@ class LiveStream:
             if film is not None:
                 self._pictures, self._shape = deque(), PixelShape.of_stream(film)
             if sound is not None:
-                self._sound = _Sound(self._seconds)
+                self._sound = held = _Sound(self._seconds)
         rest = self._other_packets(container, film, origin)
-        if sound is None or self._sound is None:
+        if sound is None:
             deque(rest, maxlen=0)
             return
         heard = gapless(one_channel(audio_frames(sound, rest, path)), origin, path)
         for rate, samples in from_start(heard, path):
             with self._lock:
-                self._sound.add(rate, samples)
+                held.add(rate, samples)
 
     def _other_packets(
         self, container: InputContainer, film: VideoStream | None, origin: float
@@ -206,7 +204,7 @@ class LiveStream:
         if frame.width * frame.height > _MOST_PIXELS:
             raise DataError(
                 f"{self.source}: its pictures have {frame.width} x {frame.height} pixels, and at "
-                "most 1920 x 1080 are held; choose a smaller picture."
+                "most 1280 x 720 are held; choose a smaller picture."
             )
         with self._lock:
             if self._pictures is None or (self._pictures and time <= self._pictures[-1][0]):

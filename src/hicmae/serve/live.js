@@ -24,7 +24,8 @@
     if (!navigator.mediaDevices)
       throw Error("Browsers give camera and microphone only to pages of this computer (127.0.0.1) or over https.");
     const video = sees === "1" && { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 25, max: 30 } };
-    const audio = hears === "1";
+    // What is meant for calls would take away how something is said.
+    const audio = hears === "1" && { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     try {
       return await navigator.mediaDevices.getUserMedia({ video, audio });
     } catch (error) {

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _NAME = "Your recording"
 _HELD = 1.5  # windows, since cameras that are slow in dim light have longer ones
+_TOLD_AFTER = 4  # windows that pass; others' turns are short, but their clips may be long
 _MOST_TABS = 4  # each holds its pictures
 _LARGEST_PIECE = 1 << 22  # bytes
 _DEFECT = (
@@ -109,7 +110,9 @@ class Watching:
 
     def _answer(self, job: Job) -> dict[str, Any]:
         if not job.future.done():
-            return {"note": "Waiting: a clip comes first."} if self._line.before(job) else {}
+            late = self._stream.end - self._reached > _TOLD_AFTER * self._hop
+            waits = late and self._line.before(job)
+            return {"note": "Waiting: others come first."} if waits else {}
         self._job = None
         try:
             answer: dict[str, Any] = json.loads(job.future.result(timeout=0))

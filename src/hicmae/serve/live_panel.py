@@ -32,8 +32,8 @@ def live_html(description: ModelDescription) -> str:
         f'<p class="hm-small">What {devices} record goes to the computer that runs this page; it '
         "holds the last seconds of it and stores nothing.</p></div>"
         '<div><div class="hm-message" role="alert" hidden></div>'
-        f'<p class="hm-hint">Press Start and allow {devices}: the model answers for the largest '
-        "face, a window of the last seconds after the other.</p>"
+        f'<p class="hm-hint">Press Start and allow {devices}: the model answers '
+        f"{'for the largest face, ' * sees}window after window of the last seconds.</p>"
         '<div class="hm-course-now" hidden><header class="hm-headline"><div></div>'
         '<p role="status"></p></header>'
         '<div class="hm-cards"><article class="hm-card hm-wide"><h3>The last minute</h3>'

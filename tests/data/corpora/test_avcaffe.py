@@ -11,11 +11,6 @@ from hicmae.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("avcaffe")
-
-
-@pytest.fixture(scope="module")
 def names(root):
     return write_avcaffe(root)
 

@@ -22,11 +22,6 @@ TEST_CLIPS = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("crema_d")
-
-
-@pytest.fixture(scope="module")
 def clips(root):
     return write_crema_d(root)
 

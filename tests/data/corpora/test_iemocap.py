@@ -18,11 +18,6 @@ SESSIONS = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("iemocap")
-
-
-@pytest.fixture(scope="module")
 def utterances(root):
     return write_iemocap(root)
 

@@ -18,20 +18,8 @@ SMALL = {"batch_size": 2, "num_workers": 0, "num_frames": 4, "stride": 1, "frame
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("mafw")
-
-
-@pytest.fixture(scope="module")
 def names(root):
     return write_mafw(root)
-
-
-@pytest.fixture
-def copy(root, names, tmp_path):
-    """A copy of the miniature that a test may spoil."""
-    del names
-    return shutil.copytree(root, tmp_path / "MAFW")
 
 
 def test_listed_clips_with_sound(root, names):

@@ -16,20 +16,8 @@ SMALL = {"batch_size": 2, "num_workers": 0, "num_frames": 4, "stride": 1, "frame
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("mer2023")
-
-
-@pytest.fixture(scope="module")
 def names(root):
     return write_mer2023(root)
-
-
-@pytest.fixture
-def copy(root, names, tmp_path):
-    """A copy of the miniature that a test may spoil."""
-    del names
-    return shutil.copytree(root, tmp_path / "MER2023")
 
 
 def test_labelled_clips_train_and_test(root, names):

@@ -11,11 +11,6 @@ from hicmae.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("ravdess")
-
-
-@pytest.fixture(scope="module")
 def takes(root):
     return write_ravdess(root)
 

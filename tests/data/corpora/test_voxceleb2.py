@@ -8,11 +8,6 @@ from hicmae.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("voxceleb2")
-
-
-@pytest.fixture(scope="module")
 def names(root):
     return write_voxceleb2(root)
 

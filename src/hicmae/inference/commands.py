@@ -71,30 +71,12 @@ def recognize(
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
+    options = Namespace(locals())  # the parameters: there is no other name yet
     _prepare_decoder()
     with quick_imports():  # within, so that help comes at once
         from hicmae.inference import recognizing  # noqa: PLC0415
 
-    return recognizing.recognize(
-        Namespace(
-            clips=clips,
-            checkpoint=checkpoint,
-            faces=faces,
-            use=use,
-            hop=hop,
-            people=people,
-            device=device,
-            batch_size=batch_size,
-            calibrated=calibrated,
-            wanted_error=wanted_error,
-            on_error=on_error,
-            restart=restart,
-            patience=patience,
-            json=None if json is None else str(json),
-            csv=None if csv is None else str(csv),
-            render=None if render is None else str(render),
-        )
-    )
+    return recognizing.recognize(options)
 
 
 def embed(
@@ -154,31 +136,12 @@ def embed(
         HicmaeError: A mistake that the user can mend.
         SystemExit: With status 1 if clips were left out.
     """
+    options = Namespace(locals())  # the parameters: there is no other name yet
     _prepare_decoder()
     with quick_imports():  # within, so that help comes at once
         from hicmae.inference import embedding  # noqa: PLC0415
 
-    embedding.embed(
-        Namespace(
-            clips=clips,
-            checkpoint=checkpoint,
-            output=str(output),
-            faces=faces,
-            use=use,
-            hop=hop,
-            people=people,
-            device=device,
-            batch_size=batch_size,
-            on_error=on_error,
-            restart=restart,
-            patience=patience,
-            shard=shard,
-            dry_run=dry_run,
-            layers=layers,
-            per=per,
-            overwrite=overwrite,
-        )
-    )
+    embedding.embed(options)
 
 
 def _prepare_decoder() -> None:

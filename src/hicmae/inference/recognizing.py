@@ -143,7 +143,7 @@ def _settings(recognizer: EmotionRecognizer, options: Namespace) -> dict[str, An
     known = recognizer.description.reliability
     return settings_of(recognizer, options) | {
         "outputs": recognizer.outputs,
-        "render": options.render,
+        "render": None if options.render is None else str(options.render),
         # Nothing where nothing is said, as in what versions before them wrote.
         "reliability": known and asdict(known),
         "calibrated": None if options.calibrated else False,
@@ -165,7 +165,7 @@ def _is_done(clips: Sequence[NamedClip], renders: dict[NamedClip, Path]) -> Call
     )
 
 
-def _renders(given: str | None, clips: Sequence[NamedClip]) -> dict[NamedClip, Path]:
+def _renders(given: str | Path | None, clips: Sequence[NamedClip]) -> dict[NamedClip, Path]:
     """Where each clip is rendered to."""
     if given is None:
         return {}

@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ from hicmae.demo.corpus import (
     make_corpus,
 )
 from hicmae.demo.face import render_face
-from hicmae.demo.performance import EMOTIONS
+from hicmae.demo.performance import EMOTIONS, ClipKey, perform
 from hicmae.demo.voice import render_voice
 from hicmae.errors import ConfigError, DataError
 
@@ -199,3 +200,39 @@ def test_module_prints_the_manifest(
     monkeypatch.setattr("sys.argv", ["corpus", str(manifest.parent), *options])
     main()
     assert capsys.readouterr().out.strip() == str(manifest)
+
+
+def test_blends_are_added_to_the_same_clips(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every pair of emotions but neutral, in parts that turn with speaker and take."""
+    options = ["--speakers=3", "--clips-per-emotion=1", "--size=48", "--seconds=1.0"]
+    folder = tmp_path / "corpus"
+    monkeypatch.setattr(sys, "argv", ["corpus", str(folder), *options, "--blends", "--workers=1"])
+    main()
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    blends = [row for row in rows if "+" in row["emotion"]]
+    assert len(blends) == 3 * 10
+    assert len(rows) == 3 * 16
+    assert {row["anger"] for row in blends} == {"0", "0.3", "0.5", "0.7"}
+    for row in rows:
+        shares = {name: float(row[name]) for name in EMOTIONS if float(row[name])}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert sorted(shares) == sorted(row["emotion"].split("+"))
+    plain = contents(manifest.parent)
+    assert (
+        plain["clips/speaker_01/anger_0.mp4"]
+        == (folder / "clips" / "speaker_01" / "anger_0.mp4").read_bytes()
+    )
+    with pytest.raises(DataError, match="made with blends=True"):
+        make_tiny(folder)
+
+
+def test_a_blend_lies_between_its_emotions() -> None:
+    def arousal(*emotion: object) -> float:
+        first, *second = emotion
+        keys = [ClipKey(0, 0, first, take, *second) for take in range(20)]  # type: ignore[arg-type]
+        return float(np.mean([perform(key, 2.7).arousal for key in keys]))
+
+    assert arousal("sadness") + 0.3 < arousal("anger", "sadness", 50) < arousal("anger") - 0.3

@@ -171,6 +171,17 @@ def test_thresholds_of_blends_are_fitted_on_validation_and_kept(fit):
     assert written["KL"] == pytest.approx(scores["test/KL"], rel=1e-4)
 
 
+def test_thresholds_may_be_missing_or_unwanted():
+    mixture = {"target_kind": "distribution"}
+    plain, blending = (tiny_task("classify", **mixture, **o) for o in ({}, {"blends": CLASSES}))
+    weights = blending.state_dict()
+    plain.on_load_checkpoint({"state_dict": weights})
+    plain.load_state_dict(weights)
+    with pytest.warns(UserWarning, match="no thresholds of blends: 0.1"):
+        blending.on_load_checkpoint({"state_dict": weights})
+    blending.load_state_dict(weights)
+
+
 @pytest.mark.parametrize(
     "options", [{"blends": ["anger", "rage"], "target_kind": "distribution"}, {"blends": CLASSES}]
 )

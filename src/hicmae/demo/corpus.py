@@ -13,8 +13,10 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -47,12 +49,16 @@ Every face and voice in this folder is computed: drawn by formulas and synthesis
 numbers. No real person is shown or heard, and nobody's emotion was recorded. Use the clips to try
 the program; numbers measured on them say nothing about real emotions.
 
-manifest.csv   one row per clip: video, emotion, subject, split, arousal and valence in [-1, 1]
+manifest.csv   one row per clip: video, emotion, subject, split, arousal and valence in [-1, 1];
+               with blends, the share of every emotion as well
 corpus.json    the settings that the clips follow from; equal settings give equal clips
 clips/         H.264 video at 25 frames per second with 16 kHz mono AAC sound in mp4
 
 The splits train, val and test have no speaker in common.
 """
+# Which emotions are blended, and the percents of the first.
+PAIRS = tuple(combinations(EMOTIONS[1:], 2))
+PERCENTS = (30, 50, 70)
 # Raised whenever the same settings would give other clips.
 GENERATOR = 1
 
@@ -67,6 +73,12 @@ class CorpusSettings:
     size: int
     seconds: float
     generator: int = GENERATOR
+    blends: bool = False
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `corpus.json` says; corpora without blends say nothing of them."""
+        return {name: value for name, value in asdict(self).items() if name != "blends" or value}
 
     def check(self) -> None:
         """Raises `ConfigError` for settings that no corpus can be made with."""
@@ -92,12 +104,15 @@ class CorpusSettings:
 
     def clips(self) -> list[ClipKey]:
         """All clips in the order of the manifest."""
-        return [
-            ClipKey(self.seed, speaker, emotion, take)
-            for speaker in range(self.speakers)
-            for emotion in EMOTIONS
-            for take in range(self.clips_per_emotion)
-        ]
+        keys = []
+        for speaker in range(self.speakers):
+            takes = range(self.clips_per_emotion)
+            keys += [ClipKey(self.seed, speaker, name, take) for name in EMOTIONS for take in takes]
+            for place, (first, second) in enumerate(PAIRS if self.blends else ()):
+                for take in takes:
+                    percent = PERCENTS[(speaker + take + place) % len(PERCENTS)]
+                    keys.append(ClipKey(self.seed, speaker, first, take, second, percent))
+        return keys
 
     def performance(self, key: ClipKey) -> Performance:
         """The plan of one clip."""
@@ -119,6 +134,7 @@ def make_corpus(
     seed: int = 0,
     size: int = 112,
     seconds: float = 2.7,
+    blends: bool = False,
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -136,6 +152,8 @@ def make_corpus(
         seed: Other seeds give other speakers and clips.
         size: Height and width in pixels, even and at least 32.
         seconds: Length of a clip, rounded to whole frames at 25 per second.
+        blends: Whether each pair of emotions but neutral is shown as well, as often as an emotion,
+            in parts of 30, 50 or 70 percent, and the manifest has the share of every emotion.
         workers: Processes to use; as many as may be used if None.
         progress: Whether to show a progress bar.
 
@@ -148,7 +166,9 @@ def make_corpus(
         DataError: The folder holds something else, or cannot be written to.
     """
     check_at_least(1, workers=workers)
-    settings = CorpusSettings(speakers, clips_per_emotion, seed, size, float(seconds))
+    settings = CorpusSettings(
+        speakers, clips_per_emotion, seed, size, float(seconds), blends=blends
+    )
     settings.check()
     folder = Path(folder)
     _claim(folder, settings)
@@ -163,7 +183,8 @@ def make_corpus(
 
 def clip_path(key: ClipKey) -> str:
     """Path of a clip within the corpus folder."""
-    return f"clips/{_subject(key)}/{key.emotion}_{key.take}.mp4"
+    shown = f"{key.emotion}_{key.blended}_{key.percent}" if key.blended else key.emotion
+    return f"clips/{_subject(key)}/{shown}_{key.take}.mp4"
 
 
 def make_clip(path: Path, settings: CorpusSettings, key: ClipKey) -> None:
@@ -191,17 +212,19 @@ def _claim(folder: Path, settings: CorpusSettings) -> None:
     if not record.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise DataError(f"{folder} holds files of something else: name a new or empty folder.")
-        _write_text(record, json.dumps(asdict(settings), indent=2) + "\n")
+        _write_text(record, json.dumps(settings.record, indent=2) + "\n")
         return
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
     except ValueError:
         found = None
-    if not isinstance(found, dict) or found.keys() != asdict(settings).keys():
+    wanted = asdict(settings)
+    if not isinstance(found, dict) or found.keys() | {"blends"} != wanted.keys():
         raise DataError(
             f"{record} was not written by the demonstration corpus: name a new or empty folder."
         )
-    different = [name for name, value in asdict(settings).items() if found[name] != value]
+    found = {"blends": False} | found
+    different = [name for name, value in wanted.items() if found[name] != value]
     if different:
         were = ", ".join(f"{name}={found[name]}" for name in different)
         raise DataError(
@@ -239,17 +262,19 @@ def _make_clips(
 def _manifest(settings: CorpusSettings) -> str:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(MANIFEST_COLUMNS)
+    shares = EMOTIONS if settings.blends else ()
+    writer.writerow((*MANIFEST_COLUMNS, *shares))
     for key in settings.clips():
         performance = settings.performance(key)
         writer.writerow(
             (
                 clip_path(key),
-                key.emotion,
+                f"{key.emotion}+{key.blended}" if key.blended else key.emotion,
                 _subject(key),
                 settings.split(key.speaker),
                 f"{performance.arousal:.4f}",
                 f"{performance.valence:.4f}",
+                *(f"{key.shares.get(name, 0):g}" for name in shares),
             )
         )
     return table.getvalue()
@@ -305,6 +330,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=112, help="pixels")
     parser.add_argument("--seconds", type=float, default=2.7)
+    parser.add_argument("--blends", action="store_true", help="blends of two emotions as well")
     parser.add_argument("--workers", type=int, default=None, help="processes (default: all cores)")
     try:
         manifest = make_corpus(**vars(parser.parse_args()))

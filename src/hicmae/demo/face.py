@@ -4,13 +4,13 @@ No real person is shown. Fear and surprise are close on purpose, and so are mild
 neutral face.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae.demo.performance import FRAME_RATE, Array, ClipKey, Performance, Stream
+from hicmae.demo.performance import FRAME_RATE, Array, ClipKey, Performance, Stream, mixed
 from hicmae.demo.portrait import (
     HAIR_STYLES,
     Expression,
@@ -177,7 +177,8 @@ def _gesture(performance: Performance, times: Array, rng: np.random.Generator) -
     """The movements of `Gesture`, each (T,): rise and fall of the emotion, differing per take."""
     level = performance.expression(times)
     movements = {}
-    for name, full in asdict(GESTURES[performance.emotion]).items():
+    moved = mixed(performance.shares, {name: astuple(full) for name, full in GESTURES.items()})
+    for name, full in zip(asdict(GESTURES["neutral"]), moved.tolist(), strict=True):
         # Leaning is measured in scale, everything else in whole movements.
         rest = rng.normal(0, 0.01 if name == "lean" else 0.1)
         movements[name] = rest + full * rng.uniform(0.5, 1.3) * level
@@ -213,7 +214,7 @@ def _pose(
     """Where the head is, arrays (T,)."""
     down = gesture["pitch"] + np.maximum(gesture["nod"], 0) * performance.stress(times)
     # Fear trembles; the tremble is too small to see in a single frame.
-    tremble = 0.006 * performance.expression(times) * (performance.emotion == "fear")
+    tremble = 0.006 * performance.expression(times) * performance.shares.get("fear", 0.0)
     shaking = tremble * np.sin(2 * np.pi * (7 * times + rng.random()))
     return Pose(
         x=0.5 + rng.normal(0, 0.025) + _drift(times, 0.01, rng) + shaking,

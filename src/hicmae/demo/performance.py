@@ -4,12 +4,13 @@ Everything here is invented. Face and voice are both driven by the same performa
 jaw opens with the syllables that are heard.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.floating[Any]]
 
@@ -45,6 +46,12 @@ PAUSE_CHANCE = {
 }
 
 
+def mixed(shares: Mapping[str, float], table: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """What a table says of emotions, weighted by their shares."""
+    parts = [share * np.asarray(table[emotion], float) for emotion, share in shares.items()]
+    return np.asarray(sum(parts))
+
+
 class Stream(IntEnum):
     """Independent streams of random numbers, so that one part may change without the others."""
 
@@ -57,24 +64,36 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True)
 class ClipKey:
-    """The four things that decide every pixel and sample of a clip of given size and length.
+    """What decides every pixel and sample of a clip of given size and length.
 
     Attributes:
         seed: Seed of the corpus, not negative.
         speaker: Index of the speaker.
         emotion: One of `EMOTIONS`.
         take: Index of the clip among those of this speaker and emotion.
+        blended: Another emotion that is shown with it, if any.
+        percent: Share of `emotion` in such a blend.
     """
 
     seed: int
     speaker: int
     emotion: str
     take: int
+    blended: str | None = None
+    percent: int = 100
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of each emotion is shown; sums to 1."""
+        first = self.percent / 100
+        return {self.emotion: first} | ({self.blended: 1 - first} if self.blended else {})
 
     def clip_generator(self, stream: Stream) -> np.random.Generator:
         """Random numbers of this clip alone."""
-        emotion = EMOTIONS.index(self.emotion)
-        return np.random.default_rng((self.seed, stream, self.speaker, 1 + emotion, self.take))
+        parts = [1 + EMOTIONS.index(self.emotion), self.take]
+        if self.blended:
+            parts += [1 + EMOTIONS.index(self.blended), self.percent]
+        return np.random.default_rng((self.seed, stream, self.speaker, *parts))
 
     def speaker_generator(self, stream: Stream) -> np.random.Generator:
         """Random numbers that all clips of the speaker share."""
@@ -130,7 +149,7 @@ class Performance:
     """The plan of one clip; times in seconds.
 
     Attributes:
-        emotion: One of `EMOTIONS`.
+        shares: How much of each emotion is shown.
         intensity: How strongly it is shown, in 0..1.
         seconds: Length of the clip.
         syllables: Speech in order of time.
@@ -142,7 +161,7 @@ class Performance:
         valence: Continuous target in [-1, 1].
     """
 
-    emotion: str
+    shares: Mapping[str, float]
     intensity: float
     seconds: float
     syllables: tuple[Syllable, ...]
@@ -204,7 +223,7 @@ def perform(key: ClipKey, seconds: float) -> Performance:
     intensity = float(rng.uniform(0.7, 1.0))
     arousal, valence = (
         float(np.clip(intensity * value + rng.normal(0, 0.05), -1, 1))
-        for value in AFFECT[key.emotion]
+        for value in mixed(key.shares, AFFECT).tolist()
     )
     # Fast emotions come up fast; all times scale with the clip so that short clips show it too.
     scale = seconds / 2.7
@@ -213,10 +232,10 @@ def perform(key: ClipKey, seconds: float) -> Performance:
     apex_start = rise_start + rise * scale
     apex_end = apex_start + float(rng.uniform(0.7, 1.4)) * scale
     return Performance(
-        emotion=key.emotion,
+        shares=key.shares,
         intensity=intensity,
         seconds=seconds,
-        syllables=_speak(key.emotion, intensity, seconds, rng),
+        syllables=_speak(key.shares, intensity, seconds, rng),
         rise_start=rise_start,
         apex_start=apex_start,
         apex_end=apex_end,
@@ -227,10 +246,12 @@ def perform(key: ClipKey, seconds: float) -> Performance:
 
 
 def _speak(
-    emotion: str, intensity: float, seconds: float, rng: np.random.Generator
+    shares: Mapping[str, float], intensity: float, seconds: float, rng: np.random.Generator
 ) -> tuple[Syllable, ...]:
-    rate = float(np.interp(intensity, (0, 1), (SPEAKING_RATE["neutral"], SPEAKING_RATE[emotion])))
-    pause = float(np.interp(intensity, (0, 1), (PAUSE_CHANCE["neutral"], PAUSE_CHANCE[emotion])))
+    rate, pause = (
+        float(np.interp(intensity, (0, 1), (table["neutral"], float(mixed(shares, table)))))
+        for table in (SPEAKING_RATE, PAUSE_CHANCE)
+    )
     rate *= float(np.exp(rng.normal(0, 0.1)))
     syllables: list[Syllable] = []
     start = float(rng.uniform(0.05, 0.12)) * seconds

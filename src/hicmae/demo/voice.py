@@ -17,6 +17,7 @@ from hicmae.demo.performance import (
     Performance,
     Stream,
     Syllable,
+    mixed,
 )
 
 Response = NDArray[np.complex64]
@@ -134,7 +135,7 @@ def render_voice(key: ClipKey, performance: Performance) -> Array:
 
 def _style(performance: Performance, rng: np.random.Generator) -> Style:
     rest = np.array(astuple(STYLES["neutral"]))
-    full = np.array(astuple(STYLES[performance.emotion]))
+    full = mixed(performance.shares, {name: astuple(style) for name, style in STYLES.items()})
     spread = np.array(astuple(SPREAD))
     values = rest + performance.intensity * (full - rest) + spread * rng.standard_normal(len(rest))
     values[-3:] = np.maximum(values[-3:], 0)  # breath, jitter and tremor have no negative side

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -15,7 +16,7 @@ from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import ConfigError
 from hicmae.objectives.classification import ClassificationLoss, classification_loss
 from hicmae.tasks.base import empty
-from hicmae.tasks.blends import BlendRule, blend_scores, percents
+from hicmae.tasks.blends import UNFITTED, BlendRule, blend_scores, percents
 from hicmae.tasks.confidence import (
     confidence_scores,
     reliability_figure,
@@ -32,6 +33,7 @@ from hicmae.tasks.recognition import (
 )
 from hicmae.weights.description import ModelDescription, TrainingFacts
 
+_THRESHOLDS = "blend_rule.thresholds"
 _METRICS: dict[TargetKind, type[ClassificationMetrics] | type[LabelMetrics]] = {
     "class": ClassificationMetrics,
     "distribution": DistributionMetrics,
@@ -117,6 +119,16 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
     def calibrates(self) -> bool:
         """Of labels each has a probability of its own; blends are told by raw shares."""
         return self.target_kind != "labels" and self.blend_rule is None
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes thresholds of blends where they are wanted; converted weights have none."""
+        super().on_load_checkpoint(checkpoint)
+        weights = checkpoint["state_dict"]
+        if self.blend_rule is None:
+            weights.pop(_THRESHOLDS, None)
+        elif _THRESHOLDS not in weights:
+            rank_zero_warn(f"The checkpoint has no thresholds of blends: {UNFITTED} are taken.")
+            weights[_THRESHOLDS] = self.blend_rule.thresholds
 
     def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
         """A model with a head and what the classes are to a clip."""

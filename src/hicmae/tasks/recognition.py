@@ -43,8 +43,9 @@ Metrics = TypeVar("Metrics", bound=ClassificationMetrics | LabelMetrics | Regres
 LabelKind = Literal["classification", "regression"]
 
 NO_LABELS = (
-    "The data has no labels to train or test on: name a label column with --data.label, or target "
-    "columns with --data.targets."
+    "The data has no labels to train or test on: name a label column with --data.label, target "
+    "columns with --data.targets, shares with --data.distribution or several labels with "
+    "--data.labels."
 )
 
 

@@ -198,7 +198,8 @@ class Embedding:
             audio side by side, normalised (W, 4 · C), or the feature of the one modality (W, C).
         video_layers: Mean token of every layer of the video encoder (W, L, C), or None.
         audio_layers: Mean token of every layer of the audio encoder (W, L, C), or None.
-        window_senses: Whether every window was seen and whether it was heard, bool (W, 2).
+        window_senses: Whether every window was seen and whether it was heard, bool (W, 2). What was
+            not there has the features that the model learnt to stand in for it.
     """
 
     source: str

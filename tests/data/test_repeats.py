@@ -261,6 +261,7 @@ class TestDataModule:
             assert not (partners & own).any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_command")
 class TestRuns:
     @pytest.fixture

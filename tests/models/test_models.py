@@ -446,6 +446,7 @@ class TestRecogniser:
         assert rates == pytest.approx([0.0, 0.1, 0.2])
 
 
+@pytest.mark.slow
 class TestCompiles:
     """`fullgraph` refuses every graph break."""
 

@@ -80,6 +80,7 @@ def runs(write_config, tmp_path_factory):
     return runs
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_command")
 class TestCommands:
     def test_those_that_recognise(self, runs, corpus):

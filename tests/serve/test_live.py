@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -80,6 +81,18 @@ def test_gives_the_answer_of_the_file(
     assert answer["end"] - answer["start"] == pytest.approx(0.64)
     expected = at(answer["start"], recognizer_of(modality=modality), stream)
     np.testing.assert_allclose(answer["scores"], expected, atol=1e-4)
+
+
+def test_tells_of_doubt_and_of_several_labels(
+    recognizer_of: Build, watch: Callable, stream: Path
+) -> None:
+    recognizer = recognizer_of(target_kind="labels")
+    recognizer.judge = replace(recognizer.judge, threshold=1.1)  # nothing is as sure
+    answer = news(watch(recognizer).take, "scores", stream.read_bytes())
+    assert answer["doubts"] == ["not sure"]
+    scores = dict(zip(recognizer.outputs, answer["scores"], strict=True))
+    given = [name for name, score in scores.items() if score >= 0.5]
+    assert answer["named"] == (" + ".join(given) or "none")
 
 
 def test_gives_the_answer_of_the_file_for_a_face(

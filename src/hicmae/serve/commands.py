@@ -77,6 +77,8 @@ def watch(
     port: int = 7860,
     faces: Faces = "crop",
     device: str = "cpu",
+    calibrated: bool = True,
+    wanted_error: float | None = None,
 ) -> None:
     """Serves a page that recognises what camera and microphone record, until it is interrupted.
 
@@ -92,11 +94,22 @@ def watch(
         port: Port to listen at.
         faces: crop looks for the largest face; none takes the centre of the picture as the face.
         device: cpu, cuda, mps or auto.
+        calibrated: As for `hicmae serve`.
+        wanted_error: As for `hicmae serve`: say "not sure" of answers that are less sure.
 
     Raises:
         HicmaeError: A mistake that the user can mend.
     """
-    _serve("watch", checkpoint=checkpoint, host=host, port=port, faces=faces, device=device)
+    _serve(
+        "watch",
+        checkpoint=checkpoint,
+        host=host,
+        port=port,
+        faces=faces,
+        device=device,
+        calibrated=calibrated,
+        wanted_error=wanted_error,
+    )
 
 
 def _serve(
@@ -108,8 +121,8 @@ def _serve(
     port: int,
     faces: Faces,
     device: str,
-    calibrated: bool = True,
-    wanted_error: float | None = None,
+    calibrated: bool,
+    wanted_error: float | None,
 ) -> None:
     preload("hicmae.media.watched")  # decodes; it begins beside the imports and the model here
     prepare()

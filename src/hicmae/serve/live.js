@@ -109,7 +109,7 @@
       const left = now.missed ? ` · ${now.missed} window${now.missed > 1 ? "s" : ""} left out so far` : "";
       const used = answer.used ? ` · ${answer.used}` : "";
       say(`${behind.toFixed(1)} s behind · a window of ${(answer.end - answer.start).toFixed(1)} s${used}${left}`);
-      headline(answer.scores);
+      headline(answer);
       draw(now);
     }
     return seconds() - now.began - (answer.reached ?? Infinity);
@@ -125,7 +125,7 @@
   const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
   const bars = () => [...document.querySelectorAll("#live .hm-bar")];
 
-  function headline(scores) {
+  function headline({ scores, named, doubts }) {
     const extent = Math.max(1, ...scores.map(Math.abs));
     const found = bars().map((row, place) => {
       const [score, bar] = [scores[place], row.querySelector("b")];
@@ -134,18 +134,19 @@
       bar.style.width = `${100 * width}%`;
       const text = isClasses() ? `${Math.round(100 * score)}%` : signed(score);
       row.querySelector("em").textContent = text;
-      return { score, text, name: row.querySelector("span").textContent, colour: bar.style.background };
+      return { text, name: row.querySelector("span").textContent, colour: bar.style.background };
     });
     const element = (kind, text) => Object.assign(document.createElement("span"), { className: kind, textContent: text });
     const title = part(".hm-headline div");
     if (isClasses()) {
-      const best = found.reduce((one, other) => (other.score > one.score ? other : one));
+      const one = found.find(({ name }) => name === named); // else none of several labels, or more
       const dot = element("hm-dot", "");
-      dot.style.background = best.colour;
-      title.replaceChildren(dot, element("hm-emotion", best.name), element("hm-share", best.text));
+      dot.style.background = one?.colour ?? "transparent";
+      title.replaceChildren(dot, element("hm-emotion", named), element("hm-share", one?.text ?? ""));
     } else {
       title.replaceChildren(...found.map(({ name, text }) => element("hm-value", `${name} ${text}`)));
     }
+    title.append(...doubts.map((doubt) => element("hm-doubt", doubt)));
   }
 
   function draw(now) {

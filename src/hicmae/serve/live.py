@@ -18,7 +18,7 @@ from starlette.routing import Route
 from hicmae.errors import DataError, HicmaeError
 from hicmae.faces.people import NoFaceError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.inference.results import used_words
+from hicmae.inference.results import doubt_words, used_words
 from hicmae.inference.windows import frame_step
 from hicmae.media.live import LiveStream
 from hicmae.media.recording import NOMINAL_FPS
@@ -73,8 +73,9 @@ class Watching:
 
         Returns:
             Up to when it is "reached" by the decoder, in seconds; and "start", "end" and "scores"
-            of a window that was answered, with how many were "missed" before it and, of a model
-            that may lack a sense, what was "used" if not both; or a "note" on why there is none.
+            of a window that was answered, how its emotion is "named", what "doubts" it, how many
+            were "missed" before it and, of a model that may lack a sense, what was "used" if not
+            both; or a "note" on why there is none.
 
         Raises:
             HicmaeError: It cannot go on.
@@ -126,13 +127,16 @@ class Watching:
         missed = math.floor((recording.duration - self._reached) / self._hop + 0.5) - 1
         self._reached = recording.duration
         try:
-            person = self._recognizer.recognize(recording, progress=tell).people[0]
+            found = self._recognizer.recognize(recording, progress=tell)
         except NoFaceError:
             return json.dumps({"note": "No face in view.", "end": recording.duration})
+        (person,) = found.people
         window = {
             "start": recording.time_of(0),
             "end": recording.duration,
             "scores": person.scores.tolist(),
+            "named": found.emotion,
+            "doubts": doubt_words(person.sure, person.unfamiliarity),
             "missed": max(missed, 0),
         }
         if self._recognizer.model.stand_ins:

@@ -1,15 +1,20 @@
 """Training on clips of which some are not seen and some not heard."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import get_args
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tiny import ARCHITECTURE
 from tiny_tasks import MAKERS, Batches, classification, make_batch, tiny_trainer
 
 from hicmae.checkpoints import load_recognition_model
-from hicmae.errors import ConfigError, DataError
-from hicmae.tasks import NearestNeighbourTask
-from hicmae.tasks.senses import dropped
+from hicmae.choices import Senses
+from hicmae.data.options import ClipOptions
+from hicmae.errors import ConfigError
+from hicmae.models import HiCMAE
+from hicmae.tasks.senses import check_senses, dropped
 
 HEARD_ALONE = torch.tensor([[False, True]])
 
@@ -51,23 +56,24 @@ def test_fitted_model_answers_on_one_sense(tmp_path, kind):
     )
 
 
-def test_model_of_both_refuses_a_clip_that_lacks_one_by_its_name():
-    batch = make_batch() | {"senses": torch.tensor([[True, True]] * 3 + [[True, False]])}
-    with pytest.raises(DataError, match=r"clip0-3 has no sound.*modality_dropout"):
-        classification().view_outputs(batch)
-    neighbours = NearestNeighbourTask(
-        ["anger", "calm", "joy"], neighbours=1, temperature=1.0, architecture=ARCHITECTURE
-    )
-    with pytest.raises(DataError, match="clip0-3 has no sound"):
-        neighbours.training_step(batch, 0)
-
-
-def test_model_of_one_sense_takes_clips_without_the_other():
-    batch = make_batch() | {"senses": torch.tensor([[True, False]] * 4)}
-    task = classification(modality="video").eval()
-    assert torch.equal(task.view_outputs(batch), task.view_outputs(make_batch()))
-    with pytest.raises(DataError, match="clip0-0 has no sound"):
-        classification(modality="audio").view_outputs(batch)
+@pytest.mark.parametrize(
+    ("modality", "taken"),
+    [
+        (None, {"both", "any", "audio", "video"}),  # with the option
+        ("audio_visual", {"both"}),
+        ("audio", {"both", "audio"}),
+        ("video", {"both", "video"}),
+    ],
+)
+def test_data_that_may_lack_what_a_model_reads_is_refused(modality, taken):
+    task = classification(**({"modality": modality} if modality else {"modality_dropout": (0, 0)}))
+    for senses in get_args(Senses):
+        data = SimpleNamespace(clip_options=ClipOptions(senses=senses))
+        with nullcontext() if senses in taken else pytest.raises(ConfigError, match="senses is"):
+            check_senses(data, task.model)
+    pretraining = HiCMAE(task.architecture)
+    with pytest.raises(ConfigError, match="reads audio_visual"):
+        check_senses(SimpleNamespace(clip_options=ClipOptions(senses="any")), pretraining)
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 0.2), (0.6, 0.6)])

@@ -24,6 +24,7 @@ from hicmae.models import Architecture, ArchitectureChanges
 from hicmae.tasks.finiteness import LossWatch
 from hicmae.tasks.optimisation import LearningRate, parameter_groups, warmup_cosine
 from hicmae.tasks.parallel import checkpoint_activations, keep_gathered, shard
+from hicmae.tasks.senses import check_senses
 from hicmae.tasks.training_data import (
     DescribedData,
     clips_per_batch,
@@ -113,7 +114,12 @@ class AudioVisualTask(LightningModule, ABC):
         )
 
     def setup(self, stage: str) -> None:
-        """Starts from the `pretrained` file where the strategy is about to shard the model."""
+        """Starts from the `pretrained` file where the strategy is about to shard the model.
+
+        Raises:
+            ConfigError: Clips may lack what the model reads.
+        """
+        check_senses(data_of(self.trainer), self.model)
         if stage == "fit" and self.trainer.strategy.restore_checkpoint_after_setup:
             self._start_from_pretrained()
 

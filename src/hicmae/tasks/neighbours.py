@@ -21,7 +21,6 @@ from hicmae.tasks.base import empty
 from hicmae.tasks.classification import ClassificationTask
 from hicmae.tasks.parallel import of_all_processes
 from hicmae.tasks.recognition import require_targets
-from hicmae.tasks.senses import senses_for
 
 
 class Neighbours(NamedTuple):
@@ -237,7 +236,6 @@ class NearestNeighbourTask(ClassificationTask):
 
     def _features(self, batch: Batch) -> Tensor:
         """The mean feature of the views of every clip (B, C), in float32."""
-        senses_for(self.model, batch)
         views = batch["video"].shape[1]
         features = self.model.features(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1))
         return features.float().unflatten(0, (-1, views)).mean(1)

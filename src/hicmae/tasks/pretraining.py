@@ -27,7 +27,6 @@ from hicmae.objectives.reconstruction import audio_target, reconstruction_loss, 
 from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.figures import log_figure, reconstruction_figure
 from hicmae.tasks.parallel import clips_of_processes
-from hicmae.tasks.senses import require
 from hicmae.weights.description import ModelDescription, TrainingFacts
 
 Negatives = Literal["global", "local"]
@@ -136,7 +135,6 @@ class PretrainingTask(AudioVisualTask):
         skipped = empty(batch)
         if skipped and self.trainer.world_size == 1:
             return None
-        require(batch)
         video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
         clips = len(video)
         if skipped:  # a blank clip that weighs nothing: the others wait for this process
@@ -171,7 +169,6 @@ class PretrainingTask(AudioVisualTask):
     def _measure(self, batch: Batch, batch_idx: int, stage: str) -> None:
         if empty(batch):
             return
-        require(batch)
         video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
         masks = self._masks(len(video), self.generator(batch_idx))
         losses, output = self._losses(video, audio, *masks)

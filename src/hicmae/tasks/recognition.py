@@ -203,9 +203,6 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
 
         Returns:
             Outputs (B, V, O) in float32.
-
-        Raises:
-            DataError: A clip lacks what the model cannot do without.
         """
         views = batch["video"].shape[1]
         senses = senses_for(self.model, batch)

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hicmae.data.batches import Batch
-from hicmae.errors import ConfigError, DataError
+from hicmae.errors import ConfigError
 from hicmae.models import RecognitionModel
+from hicmae.tasks.training_data import ReadData
+
+
+def check_senses(data: object, model: nn.Module) -> None:
+    """Refuses data whose clips may lack what a model reads.
+
+    Args:
+        data: The data module of a run.
+        model: A model of `hicmae.models`.
+
+    Raises:
+        ConfigError: They may.
+    """
+    modality = getattr(model, "modality", "audio_visual")
+    if not isinstance(data, ReadData) or getattr(model, "stand_ins", False):
+        return
+    senses = data.clip_options.senses
+    if senses not in {"both", modality}:
+        raise ConfigError(
+            f"data.senses is {senses}, but this model reads {modality}: leave it out, or fine-tune "
+            "a model that can do without one by --model.modality_dropout '[0.25, 0.25]'."
+        )
 
 
 def senses_for(model: RecognitionModel, batch: Batch) -> Tensor | None:
@@ -19,33 +41,11 @@ def senses_for(model: RecognitionModel, batch: Batch) -> Tensor | None:
 
     Returns:
         None for a model that reads the same of every clip.
-
-    Raises:
-        DataError: A clip lacks what such a model reads.
     """
     if not model.stand_ins:
-        require(batch, seen=model.modality != "audio", heard=model.modality != "video")
         return None
     everything = torch.ones(len(batch["id"]), 2, dtype=torch.bool, device=batch["video"].device)
     return batch.get("senses", everything)
-
-
-def require(batch: Batch, *, seen: bool = True, heard: bool = True) -> None:
-    """Refuses clips that lack what is read.
-
-    Raises:
-        DataError: A clip does.
-    """
-    if "senses" not in batch:
-        return
-    lacks = ~batch["senses"].cpu() & torch.tensor([seen, heard])
-    if lacks.any():
-        clip, sense = lacks.nonzero()[0].tolist()
-        raise DataError(
-            f"Clip {batch['id'][clip]} has no {('picture', 'sound')[sense]}, which this model "
-            "reads: fine-tune one that can do without by --model.modality_dropout, or leave out "
-            "--data.senses."
-        )
 
 
 def check_shares(shares: tuple[float, float]) -> None:

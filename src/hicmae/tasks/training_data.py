@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lightning.pytorch import Trainer
 
-from hicmae.data.options import InputSettings
+from hicmae.data.options import ClipOptions, InputSettings
 from hicmae.errors import ConfigError
 
 
@@ -34,6 +34,17 @@ class RepeatedData(Protocol):
     """
 
     repeats: int
+
+
+@runtime_checkable
+class ReadData(Protocol):
+    """Data that is read from clips.
+
+    Attributes:
+        clip_options: How.
+    """
+
+    clip_options: ClipOptions
 
 
 @runtime_checkable

@@ -72,6 +72,23 @@ def test_emotion(corpus, tmp_path):
     assert (tmp_path / "emotion-labels.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
+def test_doubt(corpus, tmp_path):
+    table = pd.read_csv(corpus / "manifest.csv")[["video", "emotion"]]
+    table["video"] = [str(corpus / name) for name in table["video"]]
+    table["subject"] = [f"actor {index % 4}" for index in range(len(table))]
+    table["fold"] = [1 + index % 2 for index in range(len(table))]
+    table.to_csv(tmp_path / "labelled.csv", index=False)
+    for name in ("java_sed", "grid_s1", "presenters"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "clip.mp4").symlink_to(table["video"][0])
+    script = BENCHMARKS / "doubt" / "measure.py"
+    command = [sys.executable, script, "--folder", tmp_path, "--smallest"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
+    assert re.search(r"\| ECE_raw \| [\d.]+ \| [\d.]+ \|", done.stdout)
+    assert re.search(r"\| cartoons \| 1 \| [\d.]+ \| [\d.]+ \| \d+ \|", done.stdout)
+
+
 def test_probes_of_emotion_tell_what_features_hold(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS / "emotion")
     probes = importlib.import_module("probes")

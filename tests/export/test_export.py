@@ -14,6 +14,7 @@ from shell import run_python
 from tiny import tiny_architecture
 from tiny_models import tiny_model
 
+from hicmae.answers import Reliability
 from hicmae.checkpoints import InputSettings, ModelDescription, load_recognition_model
 from hicmae.cli import dispatch
 from hicmae.data.preprocessing import BatchPreprocessor
@@ -27,6 +28,7 @@ from hicmae.models import RecognitionModel
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "run_onnx.py"
 EMOTIONS = ("anger", "joy", "calm")
+TEMPERATURE = 0.5
 # Every modality, every kind, both formats; (kind, outputs, modality, activation, settings, format).
 MODELS: dict[str, tuple[Any, ...]] = {
     "both, resized": ("classification", EMOTIONS, "audio_visual", "none", (48, 0.9), "onnx"),
@@ -57,6 +59,7 @@ def write_model(folder: Path, name: str, spoil: Callable[[Any], None] | None = N
         activation=activation,
         inputs=InputSettings(stride=4, frame_size=frame_size, crop_pct=crop_pct),
         training={"licence": "none"},
+        reliability=Reliability(clips=3, temperature=TEMPERATURE) if outputs == EMOTIONS else None,
     )
     for weights in (model.video_layer_weights, model.audio_layer_weights):
         if weights is not None:
@@ -92,7 +95,10 @@ def expected(checkpoint: Path, inputs: dict[str, torch.Tensor]) -> dict[str, np.
         outputs = {"features": model.features(video, audio, senses)}
         if description.outputs:
             outputs["logits"] = model(video, audio, senses)
-            score = {"classification": lambda x: x.softmax(-1), "regression": torch.tanh}
+            score = {
+                "classification": lambda x: (x / TEMPERATURE).softmax(-1),
+                "regression": torch.tanh,
+            }
             outputs["scores"] = score[description.kind](outputs["logits"])
     return {name: output.numpy() for name, output in outputs.items()}
 

@@ -29,7 +29,7 @@ from hicmae.weights.reading import read_torch
 log = logging.getLogger(__name__)
 
 MOST_CLIPS = 2048
-"""Clips of training and of validation that are looked at, at most."""
+"""Clips of training that are looked at, at most."""
 
 
 def learn_reliability(
@@ -72,12 +72,13 @@ def learn_reliability(
 def _learnt(
     trainer: Trainer, task: RecognitionTask[Any], data: AudioVisualDataModule
 ) -> Reliability | None:
-    pattern = data.val_dataloader()
-    if not isinstance(pattern, DataLoader):
+    pattern, trained = data.val_dataloader(), data.train_dataloader()
+    if not isinstance(pattern, DataLoader) or not isinstance(trained.dataset, ClipDataset):
+        rank_zero_info("Answers are not calibrated: these data are read in a way of their own.")
         return None
     task.to(trainer.strategy.root_device).eval()
-    learnt, _ = _pass(trainer, task, data, _alike(trainer, data, data.train_dataloader(), pattern))
-    seen, grouped = _pass(trainer, task, data, _alike(trainer, data, pattern, pattern))
+    learnt, _ = _pass(trainer, task, data, _as_tested(trainer, data, trained.dataset, pattern))
+    seen, grouped = _pass(trainer, task, data, pattern)
     judged = grouped.merge()
     if not judged or not len(learnt):
         rank_zero_info("Answers are not calibrated: no clip could be read.")
@@ -108,16 +109,14 @@ def _learnt(
     return reliability
 
 
-def _alike(
+def _as_tested(
     trainer: Trainer,
     data: AudioVisualDataModule,
-    loader: DataLoader[object],
-    pattern: DataLoader[object],
-) -> DataLoader[object]:
-    """A loader of the same clips, which reads them as that of validation does."""
-    dataset = loader.dataset
-    assert isinstance(dataset, ClipDataset)  # noqa: S101 (the data module makes it so)
-    dataset = dataset.evaluated(data.views, MOST_CLIPS)
+    clips: ClipDataset,
+    pattern: DataLoader[Any],
+) -> DataLoader[Any]:
+    """A loader of training clips, which reads them as that of validation does."""
+    dataset = clips.evaluated(data.views, MOST_CLIPS)
     return DataLoader(
         dataset,
         batch_size=pattern.batch_size,
@@ -137,7 +136,7 @@ def _pass(
     trainer: Trainer,
     task: RecognitionTask[Any],
     data: AudioVisualDataModule,
-    loader: DataLoader[object],
+    loader: DataLoader[Any],
 ) -> tuple[Tensor, GroupedOutputs]:
     """Features of all clips (N, D), by all processes, and the outputs of this one's."""
     features: list[Tensor] = []

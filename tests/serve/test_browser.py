@@ -145,9 +145,9 @@ def test_a_job_is_cancelled_in_a_browser(
     recognizer, opened = recognizer_of(), threading.Event()
     score = recognizer.score
 
-    def held(*inputs: object) -> object:
+    def held(*inputs: object, **options: object) -> object:
         assert opened.wait(WAIT / 1000)
-        return score(*inputs)
+        return score(*inputs, **options)
 
     recognizer.score = held
     with running_page(recognizer, UploadLimits()) as url, ExitStack() as at_end:

@@ -124,10 +124,10 @@ def test_a_slow_machine_leaves_windows_out_and_answers_for_the_newest(
     recognizer = recognizer_of()
     score, reached, opened = recognizer.score, threading.Event(), threading.Event()
 
-    def held(*inputs: object) -> object:
+    def held(*inputs: object, **options: object) -> object:
         reached.set()
         assert opened.wait(LONGEST)
-        return score(*inputs)
+        return score(*inputs, **options)
 
     recognizer.score = held
     tab, content = watch(recognizer), stream.read_bytes()
@@ -220,7 +220,7 @@ def test_tells_in_a_sentence_why_it_ends(
     assert "cannot be decoded" in error_of(b"this is no video" * 5000)
     assert "no sound" in error_of(clip_factory("quiet.webm", seconds=1.0, sound=False).read_bytes())
     assert "Too much" in error_of(bytes(5_000_000))
-    monkeypatch.setattr(client.recognizer, "score", lambda *_: 1 / 0)
+    monkeypatch.setattr(client.recognizer, "score", lambda *_, **__: 1 / 0)
     assert "defect" in error_of(stream.read_bytes())
     assert "ZeroDivisionError" in caplog.text
 

@@ -87,11 +87,11 @@ class Gate:
         self.reached, self.opened = threading.Event(), threading.Event()
         self.calls = 0
 
-    def __call__(self, *inputs: object) -> object:
+    def __call__(self, *inputs: object, **options: object) -> object:
         self.calls += 1
         self.reached.set()
         assert self.opened.wait(LONGEST)
-        return self.score(*inputs)
+        return self.score(*inputs, **options)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_defect_concerns_one_clip_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(client.recognizer, "score", lambda *_: 1 / 0)
+        patch.setattr(client.recognizer, "score", lambda *_, **__: 1 / 0)
         page = client.answer(clip)
     assert "met a defect" in page
     assert "ZeroDivisionError" not in page

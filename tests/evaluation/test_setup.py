@@ -73,6 +73,7 @@ def test_only_a_published_model_has_a_published_name():
         {"freeze": "encoders"},
     ):
         assert model_label(config(**change)).startswith("HiCMAE-T changed: ")
+    assert model_label(config(size=None, architecture={"width": 96})) == "None changed: width 96"
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,10 @@ def model_label(config: Config) -> str:
     }
     probe = _probe(str(config["model"]["class_path"]))
     if not changes and not probe:
-        return _SIZES[size]
+        return _SIZES.get(size, size)
     shown = [f"{name} {changes[name]}" for name in _TELLING if name in changes]
     differences = ", ".join([*shown, *([probe] if probe else [])])
-    return f"{_SIZES[size]} changed: {differences or ', '.join(changes)}"
+    return f"{_SIZES.get(size, size)} changed: {differences or ', '.join(changes)}"
 
 
 def _probe(class_path: str) -> str | None:

@@ -55,6 +55,17 @@ def test_learning(corpus, tmp_path):
 
 
 @pytest.mark.slow
+def test_demo_seeds(tmp_path):
+    command = [sys.executable, BENCHMARKS / "demo_seeds.py", "--seeds", "0", "--smallest"]
+    done = subprocess.run(
+        [*command, "--folder", tmp_path], capture_output=True, text=True, check=True, timeout=250
+    )
+    assert "2 of each emotion" in done.stdout
+    assert re.search(r"Of 6 held-out clips the sound finds its picture in [\d.]+ %", done.stdout)
+    assert re.search(r"\| mean \| [\d.]+ \| [\d.]+ \| -?[\d.]+ \|", done.stdout)
+
+
+@pytest.mark.slow
 def test_emotion(corpus, tmp_path):
     script = BENCHMARKS / "emotion"
     table = pd.read_csv(corpus / "manifest.csv")[["video", "emotion"]]

@@ -22,7 +22,7 @@ SMALLEST_DEMO = """
 import sys
 from pathlib import Path
 from hicmae.demo.run import Effort, run_demo
-effort = Effort(speakers=3, clips=1, pretraining_epochs=1, finetuning_epochs=1)
+effort = Effort(speakers=3, clips=1, labels=1, pretraining_epochs=1, finetuning_epochs=1)
 run_demo(Path(sys.argv[1]), seed=0, effort=effort)
 """
 

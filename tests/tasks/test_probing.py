@@ -185,7 +185,9 @@ class TestNearestNeighbours:
         assert done.trainer.global_step == 0
         folder = Path(done.trainer.log_dir)
         scores = json.loads((folder / "test_metrics.json").read_text())
-        assert set(scores) == {f"test/{name}" for name in ("UAR", "WAR", "F1_weighted", "F1_macro")}
+        of_answers = ("UAR", "WAR", "F1_weighted", "F1_macro")
+        of_claims = ("ECE", "Brier", "NLL", "AURC")
+        assert set(scores) == {f"test/{name}" for name in (*of_answers, *of_claims)}
         table = pd.read_csv(folder / "test_predictions.csv")
         assert list(table.columns) == ["id", "target", "prediction", "anger", "calm", "joy"]
         assert table[["anger", "calm", "joy"]].sum(axis=1).tolist() == pytest.approx([1, 1, 1])

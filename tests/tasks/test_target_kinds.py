@@ -128,6 +128,11 @@ def test_shares_from_the_table_to_the_predictions(fit, table, loss):
     votes = pd.read_csv(table).set_index("id").loc[answers["id"], CLASSES]
     shares = votes.div(votes.sum(axis=1), axis=0)
     np.testing.assert_allclose(answers[[f"{name}_target" for name in CLASSES]], shares, rtol=1e-6)
+    # What the test logs is of the answers that are told, which are calibrated.
+    assert read_model(checkpoint_of(folder)).description.reliability.temperature != 1
+    told, true = torch.tensor(answers[CLASSES].to_numpy()), torch.tensor(shares.to_numpy())
+    kl = torch.special.xlogy(true, true / told).sum(1).mean().item()
+    assert scores["test/KL"] == pytest.approx(kl, rel=1e-3)
     assert answers["target"].tolist() == shares.idxmax(axis=1).tolist()
     assert answers["prediction"].tolist() == answers[CLASSES].idxmax(axis=1).tolist()
     description = read_model(checkpoint_of(folder)).description

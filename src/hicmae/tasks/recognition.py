@@ -322,8 +322,9 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         return outputs
 
     def _judge(self, outputs: Tensor, targets: Tensor, metrics: Metrics) -> None:
-        metrics.update(outputs, targets)
-        if metrics is self.test_metrics:
+        tested = metrics is self.test_metrics
+        metrics.update(self.told(outputs) if tested else outputs, targets)
+        if tested:
             self._judged.append((outputs.cpu(), targets.cpu()))
 
     def _judge_groups(self, metrics: Metrics) -> list[dict[str, Any]]:

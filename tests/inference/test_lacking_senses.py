@@ -141,6 +141,18 @@ class TestFaces:
             for person in able.recognize(recording).people:
                 assert person.window_senses.all()
 
+    def test_speech_of_another_is_not_given_to_the_one_who_is_followed(self):
+        places = [
+            ({"red": (10, 20, 80)} if frame < 60 else {}) | {"green": (110, 30, 30)}
+            for frame in range(120)
+        ]
+        alone, both = self.made(places, most_people=1), self.made(places)
+        (person,) = alone[0].recognize(alone[1]).people
+        main = both[0].recognize(both[1]).people[0]
+        assert person.end == pytest.approx(2.4, abs=0.1)
+        np.testing.assert_array_equal(person.window_times, main.window_times)
+        assert person.window_senses.all()
+
     def test_clip_without_a_face_is_heard_if_there_is_sound(self):
         able, recording = self.made([{}] * 40)
         (person,) = able.recognize(recording).people

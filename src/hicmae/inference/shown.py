@@ -31,8 +31,8 @@ def people_of(
         recording: The clip.
         options: As for `find_people`.
         most: As for `find_people`.
-        heard_alone: Whether a person may be heard without being in view. That is said of a single
-            one; of several it is not known who speaks.
+        heard_alone: Whether a person may be heard without being in view. That is said of the only
+            one of the clip; of several, also of those beyond `most`, it is not known who speaks.
         progress: As for `find_people`.
 
     Returns:
@@ -44,14 +44,16 @@ def people_of(
         DataError: As for `find_people`.
     """
     try:
-        people = find_people(recording, options, most=most, progress=progress)
+        # Whether a person is the only one, the search for one person would not tell.
+        searched = max(most, 2) if heard_alone else most
+        people = find_people(recording, options, most=searched, progress=progress)
     except NoFaceError:
         if not heard_alone:
             raise
         return whole_picture(recording), False
     if heard_alone and len(people) == 1:
         people = [people[0].heard_out_of_view(recording)]
-    return people, True
+    return people[:most], True
 
 
 def senses_of(model: RecognitionModel, windows: Sequence[InputWindow]) -> Tensor | None:

@@ -137,8 +137,23 @@ def test_reliability_goes_with_the_description_and_is_small(description):
     text = description.as_json()
     assert ModelDescription.from_json(text, Path("there")) == description
     assert len(text) < 12_000
-    unknown = replace(description, reliability=None)
-    assert "reliability" not in json.loads(unknown.as_json())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("stand_ins", True), ("target_kind", "labels"), ("activation", "tanh")]
+)
+def test_what_is_new_is_told_only_where_older_versions_need_it(description, option, value):
+    """Those refuse what they do not know."""
+    known_to_0_2 = {
+        *("format", "kind", "outputs", "architecture", "modality", "feature_fusion"),
+        *("activation", "inputs", "training"),
+    }
+    plain = replace(description, reliability=None)
+    assert set(plain.as_plain()) == known_to_0_2
+    changed = replace(plain, **{option: value})
+    assert changed.as_plain()[option] == value
+    for told in (plain, changed):
+        assert ModelDescription.from_json(told.as_json(), Path("there")) == told
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ DESCRIPTION = "description"
 """Key of the description in a Lightning checkpoint; None there is of a model that has none."""
 
 FORMAT = 1  # of the description; raise it when a field changes its meaning
+
+_LATER = ("stand_ins", "target_kind", "reliability")  # than version 0.2
 
 # Far above any model that fits a machine: positions of more tokens would fill its memory before
 # anything else could be checked.
@@ -117,8 +119,9 @@ class ModelDescription:
     def as_plain(self) -> dict[str, Any]:
         """The description as plain values, which `from_plain` reads."""
         content = {"format": FORMAT, **asdict(self)}
-        if self.reliability is None:  # so that older versions read what they know
-            del content["reliability"]
+        for option in fields(self):  # without what older versions do not know, where they can
+            if option.name in _LATER and content[option.name] == option.default:
+                del content[option.name]
         return content
 
     def as_json(self) -> str:
@@ -157,10 +160,10 @@ class ModelDescription:
                 f"{path} has format {content['format']!r:.40}, this program reads {FORMAT}: update "
                 "hicmae, or ask for a file of that format."
             )
-        fields = {name: value for name, value in content.items() if name != "format"}
+        values = {name: value for name, value in content.items() if name != "format"}
         try:
             # Strict as it is, pydantic takes tables for classes in JSON alone.
-            description = _ADAPTER.validate_json(json.dumps(fields))
+            description = _ADAPTER.validate_json(json.dumps(values))
         except ValidationError as error:
             raise CheckpointError(_refusal(path, _first_mistake(error))) from error
         except HicmaeError as error:  # sizes that do not fit together

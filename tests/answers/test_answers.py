@@ -166,6 +166,11 @@ def test_what_is_new_is_told_only_where_older_versions_need_it(description, opti
         ({"familiarity": {"variances": [], "rest": 1.0, "values": "AAAA", "limit": 1.0}}, "64"),
         ({"familiarity": {"variances": [1], "rest": 1.0, "values": "?", "limit": 1.0}}, "64"),
         ({"risk_coverage": {"confidence": [0.5], "coverage": [], "error": []}}, "lacks points"),
+        ({"risk_coverage": {"confidence": [], "coverage": [], "error": []}}, "lacks points"),
+        ({"risk_coverage": {"confidence": [0.5], "coverage": [1], "error": [1.5]}}, "no shares"),
+        ({"risk_coverage": {"confidence": [-1], "coverage": [1], "error": [0]}}, "no shares"),
+        ({"spread": [0.1, -0.1, 0.1]}, "spreads are"),
+        ({"spread": [0.1, math.nan, 0.1]}, "spread"),
         ({"more": 1}, "more"),
     ],
 )

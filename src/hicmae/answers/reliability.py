@@ -68,9 +68,8 @@ class Reliability:
             return f"its temperature is {self.temperature}"
         if self.spread and len(self.spread) != outputs:
             return f"{len(self.spread)} spreads are told of {outputs} outputs"
-        curve = self.risk_coverage
-        if curve and not len(curve.confidence) == len(curve.coverage) == len(curve.error):
-            return "its risk-coverage curve lacks points"
+        if not all(0 <= spread < math.inf for spread in self.spread):
+            return f"its spreads are {self.spread}"
         if self.familiarity and not self.familiarity.fits(features):
             return f"its familiarity is not of {features} features"
-        return None
+        return self.risk_coverage.mistake() if self.risk_coverage else None

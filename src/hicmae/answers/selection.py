@@ -39,6 +39,15 @@ class RiskCoverage:
         points = (confidence[place], (place + 1) / len(errors), errors[place])
         return cls(*(tuple(round(value, 6) for value in part.tolist()) for part in points))
 
+    def mistake(self) -> str | None:
+        """Why it cannot be a curve; None if it can."""
+        lengths = {len(self.confidence), len(self.coverage), len(self.error)}
+        if len(lengths) > 1 or 0 in lengths:
+            return "its risk-coverage curve lacks points"
+        if not all(0 <= x <= 1 for x in (*self.confidence, *self.coverage, *self.error)):
+            return "its risk-coverage curve has numbers that are no shares"
+        return None
+
     def threshold(self, wanted_error: float) -> float | None:
         """The confidence from which on answers were wrong no more often than wanted.
 

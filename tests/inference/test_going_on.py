@@ -149,6 +149,19 @@ class TestStopped:
         assert tell(*start, *given, "--hop=0.2", "--restart") == 0
         assert len(watch.seen) == CLIPS
 
+    def test_features_that_0_2_began_are_refused_or_begin_anew(self, given, capsys, watch):
+        """Their parts do not tell what was seen and heard."""
+        start = ("embed", "--output=f.npz", *given)
+        watch.stopped_at(3, *start)
+        path = Path("f.npz.parts/embed.settings.json")
+        settings = json.loads(path.read_text())
+        path.write_text(json.dumps({k: v for k, v in settings.items() if k != "format"}))
+        assert tell(*start) == 2
+        assert "made with format None, not 2; give another --output" in capsys.readouterr().err
+        assert not watch.seen
+        assert tell(*start, "--restart") == 0
+        assert "format" not in read_features("f.npz").settings
+
     def test_a_clip_that_changed_is_done_again(self, model, media, tmp_path, watch):
         shutil.copytree(media, tmp_path / "m")
         arguments = ("recognize", "m", "--checkpoint", model, "--csv=r.csv")

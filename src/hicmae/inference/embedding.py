@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 
 from hicmae.consoles import plain_console
 from hicmae.errors import ConfigError
-from hicmae.inference.feature_store import FeatureStore
+from hicmae.inference.feature_store import PARTS, FeatureStore
 from hicmae.inference.listing import NamedClip
 from hicmae.inference.many_clips import (
     clip_state,
@@ -54,7 +54,8 @@ def _embed(options: Namespace, plan: Plan, output: Path, decoder: WatchedDecoder
     settings = settings_of(recognizer, options)
     store = FeatureStore(output, settings, per=options.per, layers=options.layers)
     restart = options.restart and not plan.dry_run
-    log = open_log(store.folder, "embed", store.settings, option="--output", restart=restart)
+    made_with = {**store.settings, "format": PARTS}
+    log = open_log(store.folder, "embed", made_with, option="--output", restart=restart)
     if not plan.dry_run:
         require_writable([output])
 

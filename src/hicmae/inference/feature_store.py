@@ -21,6 +21,9 @@ from hicmae.inference.features import SUFFIXES, Setting, lists_of, write_feature
 from hicmae.inference.results import Embedding
 from hicmae.ledger import Row
 
+PARTS = 2
+"""Format of what is kept of a clip; raise it when columns change, since one file takes all."""
+
 
 class FeatureStore:
     """Keeps the features of each clip until all are written to one file.

@@ -9,11 +9,12 @@ import pytest
 import shell
 import torch
 from media_factory import write_clip
-from tiny import CLASSES
+from tiny import CLASSES, tiny_architecture
 from tiny_models import write_model
 
 from hicmae.answers import Familiarity, Reliability, RiskCoverage
 from hicmae.errors import ConfigError
+from hicmae.inference.judging import Judge
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import UploadLimits, analyse
 from hicmae.serve.panels import about_html, answer_html
@@ -104,7 +105,26 @@ def test_the_page_tells_the_same(model, clip):
     assert person.doubts == ("not sure", "unlike anything this model has learnt")
     html = answer_html(answer)
     assert all(doubt in html for doubt in person.doubts)
-    assert "40 clips that it did not learn from: 60% of its answers" in about_html(ours.description)
+    assert "40 clips that it did not learn from: 60% of its answers" in about_html(ours.judge)
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        ("classification", Reliability(37)),  # of labels and blends
+        ("classification", Reliability(37, temperature=2.0)),
+        ("regression", Reliability(37, spread=(0.125, 0.25, 0.5))),
+    ],
+)
+def test_the_page_claims_no_calibration_that_did_not_take_place(kind, known, calibrated):
+    description = ModelDescription(kind, tuple(CLASSES), tiny_architecture(), reliability=known)
+    about = about_html(Judge.of(description, calibrated=calibrated, wanted_error=None))
+    is_fitted = calibrated and known.temperature is not None
+    is_spread = calibrated and bool(known.spread)
+    assert ("fitted on 37 clips" in about) == is_fitted
+    assert (f"{CLASSES[0]} ± 0.125, " in about) == is_spread
+    assert ("not calibrated" in about) == (not is_fitted and not is_spread)
 
 
 @pytest.mark.parametrize(

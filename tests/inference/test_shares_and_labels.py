@@ -96,7 +96,7 @@ def test_the_page_and_the_card_say_what_the_numbers_are(model, clip_factory):
     scores = np.array([0.6, 0.1, 0.7], np.float32)
     people = (dataclasses.replace(person, scores=scores),)
     page = answer_html(dataclasses.replace(answer, people=people))
-    about = about_html(recognizer.description)
+    about = about_html(recognizer.judge)
     card = model_card(recognizer.description, {}, "0")
     if kind == "labels":
         assert "anger + joy" in page

@@ -219,7 +219,7 @@ def test_names_from_files_are_no_markup(recognizer_of: Build, clip: Path) -> Non
     renamed = Answer(
         evil, answer.kind, answer.outputs, answer.duration, answer.crops_faces, answer.people
     )
-    for page in (answer_html(renamed), about_html(recognizer.description), message_box(evil)):
+    for page in (answer_html(renamed), about_html(recognizer.judge), message_box(evil)):
         assert "&lt;script&gt;" in page
         tags = Tags(page)
         assert not tags.count("script")
@@ -237,6 +237,6 @@ def test_many_classes_are_folded_away(recognizer_of: Build, clip: Path) -> None:
 
 
 def test_says_what_the_model_learned_from(recognizer_of: Build) -> None:
-    page = about_html(recognizer_of(training={"data": {"corpus": "CREMA-D"}}).description)
+    page = about_html(recognizer_of(training={"data": {"corpus": "CREMA-D"}}).judge)
     assert "clips of CREMA-D" in page
-    assert "does not say" in about_html(recognizer_of().description)
+    assert "does not say" in about_html(recognizer_of().judge)

@@ -60,7 +60,7 @@ def build_page(
                 _fill_clip_tab(page, recognizer, limits, uploads, line)
             with gr.Tab("Live", id="live"):
                 gr.HTML(live_html(recognizer.description))
-        gr.HTML(about_html(recognizer.description))
+        gr.HTML(about_html(recognizer.judge))
     page.queue(max_size=None, api_open=False)
     return page
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from hicmae.choices import Use
 from hicmae.colours import as_hex, colour_of
+from hicmae.inference.judging import Judge
 from hicmae.inference.results import Floats, named, used_words
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
 from hicmae.serve.pictures import (
@@ -311,9 +312,9 @@ _TELLS = {
 }
 
 
-def about_html(description: ModelDescription) -> str:
-    """What the model is and what it is not, in a few words."""
-    outputs = description.outputs
+def about_html(judge: Judge) -> str:
+    """What the model is and what it is not, and what is known of its answers, in a few words."""
+    description, outputs = judge.description, judge.description.outputs
     names = escape(", ".join(outputs[:_MOST_NAMES])) + (", …" if len(outputs) > _MOST_NAMES else "")
     if description.kind == "classification":
         tells = _TELLS[description.target_kind].format(len(outputs)) + f" {names}."
@@ -323,20 +324,27 @@ def about_html(description: ModelDescription) -> str:
         '<div class="hm-about"><p>The model guesses which expression is <b>shown</b>. It does not '
         "know what a person feels, it errs, and it errs more on faces, voices and settings unlike "
         "those it learned from. Nothing should be decided about people by it.</p>"
-        f"<p>{tells} {_learned_from(description)} {_reliable(description)}</p></div>"
+        f"<p>{tells} {_learned_from(description)} {_reliable(judge)}</p></div>"
     )
 
 
-def _reliable(description: ModelDescription) -> str:
-    known = description.reliability
+def _reliable(judge: Judge) -> str:
+    known = judge.description.reliability
     if known is None:
         return "How often it is right when it says so is not known."
+    clips = f"{known.clips} clips that it did not learn from"
+    if judge.spread:
+        pairs = zip(judge.description.outputs, judge.spread, strict=True)
+        off = [f"{escape(name)} ± {spread:.3g}" for name, spread in pairs][:_MOST_NAMES]
+        return f"On {clips} it was usually off by as much: {', '.join(off)}."
+    if known.temperature is None or not judge.calibrated:
+        return "Its answers are not calibrated: they are what the model says by itself."
     right = (
         ""
         if known.risk_coverage is None
         else f": {1 - known.risk_coverage.error[-1]:.0%} of its answers were right there"
     )
-    return f"How sure it is was fitted on {known.clips} clips that it did not learn from{right}."
+    return f"How sure it is was fitted on {clips}{right}."
 
 
 def _learned_from(description: ModelDescription) -> str:

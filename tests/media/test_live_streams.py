@@ -1,6 +1,7 @@
 """What is still being recorded, as a clip."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -72,6 +73,28 @@ def test_holds_the_last_seconds_alone(clip_factory: Callable[..., Path]) -> None
     assert stream.end == pytest.approx(4.0, abs=0.1)
 
 
+def test_of_many_pictures_some_are_left_out(clip_factory: Callable[..., Path]) -> None:
+    fast = clip_factory("live-500-fps.webm", seconds=1.0, fps=500, size=(32, 32), sound=False)
+    stream = fed(fast)
+    assert len(stream._pictures) <= 64
+    assert stream.recording(round).duration == pytest.approx(1.0, abs=0.05)
+    slower = fed(clip_factory("live-60-fps.webm", seconds=1.0, fps=60, size=(32, 32), sound=False))
+    assert len(slower._pictures) == 60
+
+
+def test_a_long_pause_of_the_sound_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "pause.mkv"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for second in (0, 9, 30):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8000, 8000 * second, Fraction(1, 8000)
+            container.mux(sound.encode(frame))
+    stream = fed(path, seconds=4.0)
+    assert "no sound for 20 s" in str(stream.failure)
+    assert stream.end == pytest.approx(10.0)
+
+
 def test_of_one_sense(clip_factory: Callable[..., Path]) -> None:
     silent = fed(clip_factory("silent.webm", seconds=1.0, sound=False)).recording(lambda _: 10)
     assert (silent.has_video, silent.has_sound, silent.frame_count) == (True, False, 10)
@@ -110,6 +133,17 @@ def test_tells_what_is_wrong(clip_factory: Callable[..., Path]) -> None:
     assert isinstance(other.failure, DataError)  # no container that browsers make
     large = fed(clip_factory("large.mkv", seconds=0.08, size=(1296, 736), sound=False))
     assert "1296 x 736" in str(large.failure)
+
+
+def test_forgets_what_it_held_when_nothing_comes(clip_factory: Callable[..., Path]) -> None:
+    stream = LiveStream("live", 2.0, patience=0.5)
+    stream.feed(clip_factory("live.webm", seconds=4.0).read_bytes())
+    stream._thread.join(LONGEST)
+    assert stream.is_over
+    assert stream.failure is None
+    with pytest.raises(DataError, match="nothing has come"):
+        stream.recording(round)
+    assert stream._pictures is stream._sound is None
 
 
 def test_what_comes_too_fast_is_refused_and_what_stays_out_ends_it() -> None:

@@ -218,7 +218,12 @@ def test_tells_in_a_sentence_why_it_ends(
         return message
 
     assert "cannot be decoded" in error_of(b"this is no video" * 5000)
-    assert "no sound" in error_of(clip_factory("quiet.webm", seconds=1.0, sound=False).read_bytes())
+    for lacking, device in (("sound", "microphone"), ("picture", "camera")):
+        path = clip_factory(f"no-{lacking}.webm", seconds=1.0, **{lacking: False})
+        message = error_of(path.read_bytes())
+        assert f"no {lacking}" in message
+        assert f"connect a {device}, then start again" in message
+        assert "--" not in message  # options of other commands
     assert "Too much" in error_of(bytes(5_000_000))
     monkeypatch.setattr(client.recognizer, "score", lambda *_, **__: 1 / 0)
     assert "defect" in error_of(stream.read_bytes())

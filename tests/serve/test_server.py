@@ -20,7 +20,6 @@ from hicmae.cli import dispatch
 from hicmae.errors import CheckpointError, ConfigError, DataError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.serve.analysis import UploadLimits, analyse
-from hicmae.serve.commands import is_loopback
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'hicmae[serve]'")
 
@@ -191,7 +190,7 @@ def test_an_upload_that_is_broken_off_leaves_nothing(client: Client) -> None:
     head = "Content-Disposition: form-data; name=files; filename=talk.mp4"
     with socket.create_connection(address, timeout=LONGEST) as connection:
         connection.sendall(
-            b"POST /gradio_api/upload HTTP/1.1\r\nHost: here\r\nContent-Length: 100000\r\n"
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
             + f"--x\r\n{head}\r\n\r\n".encode()
             + bytes(50_000)
@@ -276,6 +275,18 @@ def test_has_no_endpoint_to_call(client: Client) -> None:
         assert client.http.post(f"/gradio_api/{route}").status_code == 404
 
 
+def test_other_sites_reach_nothing(client: Client) -> None:
+    other = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    for place in ("/live", "/gradio_api/upload", "/gradio_api/queue/join"):
+        assert client.http.post(place, headers=other).status_code == 403
+    led_here = {"Host": f"evil.example:{client.http.base_url.port}"}
+    assert client.http.get("/config", headers=led_here).status_code == 403
+    assert client.http.post("/live", headers=led_here).status_code == 403
+    own = {"Origin": client.url.rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    begun = client.http.post("/live", headers=own).json()
+    client.http.post(f"/live/{begun['name']}/end", headers=own).raise_for_status()
+
+
 def test_stops_uploads_at_the_limit(client: Client, tmp_path: Path) -> None:
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes(1_200_000))
@@ -350,11 +361,3 @@ def test_the_command_refuses_what_cannot_recognise(recognizer_of: Build, tmp_pat
         dispatch(["serve", "--checkpoint", "x", "--max_seconds", "0"])
     with pytest.raises(CheckpointError):
         dispatch(["serve", "--checkpoint", str(tmp_path / "nothing.ckpt")])
-
-
-@pytest.mark.parametrize(
-    ("host", "alone"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],  # noqa: S104
-)
-def test_knows_addresses_of_this_computer_alone(host: str, alone: bool) -> None:
-    assert is_loopback(host) == alone

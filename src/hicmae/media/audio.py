@@ -15,6 +15,7 @@ from av.packet import Packet
 
 from hicmae.errors import ConfigError, DataError, SoundMissingError
 from hicmae.media.containers import (
+    LONGEST_PAUSE,
     READING_ERRORS,
     TOGETHER,
     audio_stream,
@@ -168,31 +169,40 @@ def waveform_from(
     return waveform, rate
 
 
-def from_start(heard: Iterable[Heard], path: Path) -> Iterator[tuple[int, np.ndarray]]:
+def from_start(
+    heard: Iterable[Heard], path: Path, longest_pause: float = LONGEST_PAUSE
+) -> Iterator[tuple[int, np.ndarray]]:
     """Samples per second and samples from second 0 on, with silence where sound begins late.
 
     Args:
         heard: Pieces of sound that follow each other without a gap, from the first sample on.
         path: The file, for messages.
+        longest_pause: Seconds by which it may begin late.
+
+    Raises:
+        DataError: It begins later.
     """
     left_out: int | None = None
     for rate, seconds, chunk in heard:
         if left_out is None:
             left_out = round(-seconds * rate) if seconds < -TOGETHER else 0
             if seconds > TOGETHER:
-                yield rate, _silence(seconds, rate, path)
+                yield rate, _silence(seconds, rate, path, longest_pause)
         if left_out < len(chunk):
             yield rate, chunk[left_out:]
         left_out = max(left_out - len(chunk), 0)
 
 
-def gapless(parts: Iterable[Part], origin: float, path: Path) -> Iterator[Heard]:
+def gapless(
+    parts: Iterable[Part], origin: float, path: Path, longest_pause: float = LONGEST_PAUSE
+) -> Iterator[Heard]:
     """Pieces of sound that follow each other, with silence where the sound pauses.
 
     Args:
         parts: What `one_channel` gives.
         origin: The time stamp in seconds that counts as second 0.
         path: The file, for messages.
+        longest_pause: Seconds for which it may pause.
 
     Raises:
         DataError: Samples are no numbers, their rate is absurd, or the sound pauses too long.
@@ -212,15 +222,15 @@ def gapless(parts: Iterable[Part], origin: float, path: Path) -> Iterator[Heard]
             )
         expected = seconds if expected is None else expected
         if seconds - expected > TOGETHER:
-            silence = _silence(seconds - expected, rate, path)
+            silence = _silence(seconds - expected, rate, path, longest_pause)
             yield rate, expected, silence
             expected += len(silence) / rate
         yield rate, expected, chunk
         expected += len(chunk) / rate
 
 
-def _silence(seconds: float, rate: int, path: Path) -> np.ndarray:
-    check_pause(path, "sound", seconds)
+def _silence(seconds: float, rate: int, path: Path, longest: float = LONGEST_PAUSE) -> np.ndarray:
+    check_pause(path, "sound", seconds, longest)
     return np.zeros(round(seconds * rate), np.float32)
 
 

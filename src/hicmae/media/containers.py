@@ -29,21 +29,22 @@ READING_ERRORS = (av.FFmpegError, IndexError)
 LONGEST_PAUSE = 600.0  # seconds without pictures or sound that are not taken for damage
 
 
-def check_pause(path: Path, what: str, seconds: float) -> None:
+def check_pause(path: Path, what: str, seconds: float, longest: float = LONGEST_PAUSE) -> None:
     """Refuses a clip whose time stamps leave out more time than a recording pauses.
 
     Args:
         path: The clip, to be named.
         what: What is missing, in words.
         seconds: How long.
+        longest: How long it may be in seconds.
 
     Raises:
-        DataError: It is longer than ten minutes.
+        DataError: It is longer.
     """
-    if seconds > LONGEST_PAUSE:
+    if seconds > longest:
         raise DataError(
             f"{path} has no {what} for {seconds:.0f} s by its time stamps, which are damaged or "
-            "leave out too much: code it anew or take it out."
+            "leave out too much: code or record it anew, or take it out."
         )
 
 

@@ -48,6 +48,7 @@ _OPTIONS = {
 _AT_ONCE = 1 << 15  # bytes
 _MOST_WAITING = 1 << 23  # bytes, some 20 s of what browsers record
 _MOST_PIXELS = 1280 * 720
+_LEAST_APART = 1 / 60 - TOLERANCE  # seconds between pictures; some containers round to milliseconds
 _RUN_UP = 1  # seconds of sound, whole, before what is wanted, for resampling
 
 
@@ -55,12 +56,14 @@ class LiveStream:
     """A recording that arrives piece by piece, in the container that a browser makes of it.
 
     It is decoded as it comes, in a thread of its own. Pictures and sound keep the times that the
-    container gives them, in seconds from its start; the last seconds of both are held.
+    container gives them, in seconds from its start; the last seconds of both are held. Of more than
+    60 pictures a second some are left out.
 
     Args:
         source: What it is called in messages.
         seconds: How much of it is held.
-        patience: Seconds without a byte after which it counts as ended.
+        patience: Seconds without a byte after which it counts as ended, and nothing is held any
+            more; also those for which its sound may pause.
 
     Attributes:
         failure: Why it broke off; None if nothing was wrong.
@@ -70,6 +73,7 @@ class LiveStream:
         self.source = source
         self.failure: Exception | None = None
         self._seconds = seconds
+        self._patience = patience
         self._pipe = _Pipe(patience)
         self._lock = threading.Lock()
         self._pictures: deque[tuple[float, av.VideoFrame]] | None = None
@@ -118,8 +122,7 @@ class LiveStream:
     def close(self) -> None:
         """Ends it and forgets what is held, without waiting for its thread."""
         self._pipe.close(at_once=True)
-        with self._lock:
-            self._pictures = self._sound = None
+        self._forget()
 
     def recording(self, length: Callable[[float], int]) -> Recording:
         """The last moments as a clip, whose seconds count from the start of the stream.
@@ -165,6 +168,12 @@ class LiveStream:
             self.failure = error
         finally:
             self._pipe.close(at_once=True)
+            if self._pipe.ran_dry:
+                self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._pictures = self._sound = None
 
     def _decode(self, container: InputContainer) -> None:
         film, sound = video_stream(container), audio_stream(container)
@@ -178,8 +187,9 @@ class LiveStream:
         if sound is None:
             deque(rest, maxlen=0)
             return
-        heard = gapless(one_channel(audio_frames(sound, rest, path)), origin, path)
-        for rate, samples in from_start(heard, path):
+        parts = one_channel(audio_frames(sound, rest, path))
+        heard = gapless(parts, origin, path, self._patience)
+        for rate, samples in from_start(heard, path, self._patience):
             with self._lock:
                 held.add(rate, samples)
 
@@ -207,7 +217,9 @@ class LiveStream:
                 "most 1280 x 720 are held; choose a smaller picture."
             )
         with self._lock:
-            if self._pictures is None or (self._pictures and time <= self._pictures[-1][0]):
+            if self._pictures is None:
+                return
+            if self._pictures and time < self._pictures[-1][0] + _LEAST_APART:
                 return
             self._pictures.append((time, frame))
             while self._pictures[0][0] < time - self._seconds:
@@ -313,9 +325,14 @@ class _Sound:
 
 
 class _Pipe:
-    """Bytes from one thread to another, as a file that is read once."""
+    """Bytes from one thread to another, as a file that is read once.
+
+    Attributes:
+        ran_dry: Whether it ended because no byte came for longer than the patience.
+    """
 
     def __init__(self, patience: float) -> None:
+        self.ran_dry = False
         self._patience = patience
         self._bytes = bytearray()
         self._changed = threading.Condition()
@@ -336,8 +353,8 @@ class _Pipe:
     def read(self, size: int) -> bytes:
         """Gives bytes as soon as there are some; none at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._bytes or self._closed, self._patience)
-            self._closed |= not self._bytes
+            if not self._changed.wait_for(lambda: self._bytes or self._closed, self._patience):
+                self.ran_dry = self._closed = True
             data = bytes(self._bytes[:size])
             del self._bytes[:size]
             return data

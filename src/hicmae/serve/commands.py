@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from hicmae.choices import Faces
 from hicmae.consoles import plain_console
 from hicmae.errors import CheckpointError, ConfigError
+from hicmae.serve.addresses import is_loopback
 from hicmae.workers import preload, prepare
 
 
@@ -165,11 +165,3 @@ def _serve(
         console.print("Stopped.")
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this computer reaches what listens at an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

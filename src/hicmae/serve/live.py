@@ -21,7 +21,7 @@ from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.results import doubt_words, used_words
 from hicmae.inference.windows import frame_step
 from hicmae.media.live import LiveStream
-from hicmae.media.recording import NOMINAL_FPS
+from hicmae.media.recording import NOMINAL_FPS, Recording
 from hicmae.serve.jobs import Job, JobStopped, Line, LineFullError
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,7 @@ class Watching:
         recording = self._stream.recording(self._length)
         missed = math.floor((recording.duration - self._reached) / self._hop + 0.5) - 1
         self._reached = recording.duration
+        self._check_senses(recording)
         try:
             found = self._recognizer.recognize(recording, progress=tell)
         except NoFaceError:
@@ -142,6 +143,20 @@ class Watching:
         if self._recognizer.model.stand_ins:
             window["used"] = used_words(person.window_senses)
         return json.dumps(window)
+
+    def _check_senses(self, recording: Recording) -> None:
+        if self._recognizer.model.stand_ins:
+            return
+        modality = self._recognizer.description.modality
+        for sense, there, lacking, device in (
+            ("audio", recording.has_sound, "no sound", "microphone"),
+            ("video", recording.has_video, "no pictures", "camera"),
+        ):
+            if modality in {"audio_visual", sense} and not there:
+                raise DataError(
+                    f"{_NAME} has {lacking}, which this model reads: connect a {device}, then "
+                    "start again."
+                )
 
     def _length(self, fps: float) -> int:
         """Frames from the beginning of a window to its end."""

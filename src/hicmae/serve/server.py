@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hicmae.errors import ConfigError
 from hicmae.inference.recognizer import EmotionRecognizer
+from hicmae.serve.addresses import is_loopback, refusal
 from hicmae.serve.analysis import UploadLimits
 from hicmae.serve.gradio_inside import UNUSED_ROUTES, put_uploads_below
 from hicmae.serve.jobs import Line
@@ -126,7 +128,10 @@ def _launch(
             pwa=False,
             mcp_server=False,
             app_kwargs={
-                "middleware": [Middleware(_Guard), Middleware(FolderForEach, uploads)],
+                "middleware": [
+                    Middleware(_Guard, only_here=is_loopback(host)),
+                    Middleware(FolderForEach, uploads),
+                ],
                 "routes": tabs.routes(),
             },
         )
@@ -147,10 +152,16 @@ def _forget_unasked(uploads: Uploads, tabs: WatchedTabs, stopped: threading.Even
 
 
 class _Guard:
-    """Closes routes that the page does not use, and lets a browser load nothing from elsewhere."""
+    """Closes the page to other sites, and routes that it does not use.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: What answers the rest.
+        only_here: Whether the page listens for this computer alone.
+    """
+
+    def __init__(self, app: ASGIApp, *, only_here: bool) -> None:
         self.app = app
+        self.only_here = only_here
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -162,6 +173,9 @@ class _Guard:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        closed = scope["path"].startswith(UNUSED_ROUTES)
-        app: Any = PlainTextResponse("not here", status_code=404) if closed else self.app
+        app: Any = self.app
+        if reason := refusal(scope["method"], Headers(scope=scope), only_here=self.only_here):
+            app = PlainTextResponse(reason, status_code=403)
+        elif scope["path"].startswith(UNUSED_ROUTES):
+            app = PlainTextResponse("not here", status_code=404)
         await app(scope, receive, send_with_headers)

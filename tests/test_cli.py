@@ -13,7 +13,7 @@ import torch
 import yaml
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from media_factory import write_clip
-from tiny import ARCHITECTURE, keep
+from tiny import ARCHITECTURE, CONFIDENCE, SCORES, keep
 from torch import nn
 
 from hicmae.cli import COMMANDS, TRAINING, main
@@ -110,9 +110,9 @@ class TestRuns:
     def test_fine_tuning_leaves_what_one_looks_for(self, fine_tuned):
         for name in ("best.ckpt", "last.ckpt"):
             assert (fine_tuned / "checkpoints" / name).is_file()
-        assert set(results(fine_tuned)) == {
-            f"test/{name}" for name in ("loss", "UAR", "WAR", "F1_weighted", "F1_macro")
-        }
+        before_calibration = {f"{name}_raw" for name in CONFIDENCE}
+        logged = SCORES | CONFIDENCE | before_calibration
+        assert set(results(fine_tuned)) == {f"test/{name}" for name in logged}
         table = pd.read_csv(fine_tuned / "test_predictions.csv")
         assert list(table.columns) == ["id", "target", "prediction", "anger", "calm", "joy"]
         assert table["id"].tolist() == ["c11", "c12", "c13"]

@@ -23,6 +23,9 @@ ARCHITECTURE: dict[str, Any] = {
 # What the fixture `corpus` is labelled with.
 CLASSES = ["anger", "calm", "joy"]
 TARGETS = ["arousal", "valence"]
+# What validation logs of classes, and tests beside it.
+SCORES = {"loss", "UAR", "WAR", "F1_weighted", "F1_macro"}
+CONFIDENCE = {"ECE", "Brier", "NLL", "AURC"}
 # How clips become what the model reads.
 INPUTS: dict[str, Any] = {
     "num_workers": 0,

@@ -82,3 +82,6 @@ def test_only_a_published_model_has_a_published_name():
 )
 def test_modality(option, label):
     assert modality_label(config(modality=option)) == label
+    given = config()
+    given["data"]["init_args"]["senses"] = "both" if option == "audio_visual" else option
+    assert modality_label(given) == label

@@ -12,7 +12,7 @@ from tiny_tasks import tiny_task
 
 from hicmae.checkpoints.reading import read_model
 from hicmae.cli import main
-from hicmae.errors import ConfigError
+from hicmae.errors import CheckpointError, ConfigError
 from hicmae.evaluation.scores import outputs_of, read_run_predictions, scores_of
 from hicmae.objectives.classification import classification_loss
 from hicmae.tasks.blends import BlendRule
@@ -193,6 +193,13 @@ def test_thresholds_may_be_missing_or_unwanted():
 def test_blends_that_do_not_fit_are_told(options):
     with pytest.raises(ConfigError, match="blends are anger"):
         tiny_task("classify", **options)
+
+
+def test_labels_are_not_taken_for_classes():
+    labels, classes = (tiny_task("classify", target_kind=kind) for kind in ("labels", "class"))
+    saved = {"state_dict": labels.state_dict(), "hyper_parameters": dict(labels.hparams)}
+    with pytest.raises(CheckpointError, match="target_kind labels, and that of the data is class"):
+        classes.on_load_checkpoint(saved)
 
 
 def test_neighbours_refuse_shares_in_a_sentence(write_config, table, corpus, as_command, capsys):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from timm.layers import DropPath
-from tiny import ARCHITECTURE, CLASSES, TARGETS
+from tiny import ARCHITECTURE, CLASSES, CONFIDENCE, SCORES, TARGETS
 from tiny_tasks import (
     MAKERS,
     Batches,
@@ -353,11 +353,11 @@ class TestClassification:
         task = classification()
         run.fit(task, datamodule=Batches(train=[make_batch()], val=[make_batch(views=2)]))
         logged = {name for name in run.callback_metrics if name.startswith("val/")}
-        assert logged == {f"val/{n}" for n in ("loss", "UAR", "WAR", "F1_weighted", "F1_macro")}
+        assert logged == {f"val/{name}" for name in SCORES}
         assert 0 <= run.callback_metrics["train/WAR"] <= 1
         run.test(task, datamodule=Batches(test=[make_batch(views=2)]), verbose=False)
         logged = {name for name in run.callback_metrics if name.startswith("test/")}
-        assert logged == {f"test/{n}" for n in ("loss", "UAR", "WAR", "F1_weighted", "F1_macro")}
+        assert logged == {f"test/{name}" for name in SCORES | CONFIDENCE}
 
     def test_a_fixed_batch_is_learned_by_heart(self):
         task, run = classification(), tiny_trainer(max_epochs=60)

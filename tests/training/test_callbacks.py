@@ -5,7 +5,7 @@ import lightning.pytorch as pl
 import pytest
 import rich
 import torch
-from tiny import MODEL
+from tiny import CONFIDENCE, MODEL, SCORES
 from tiny_tasks import Batches, classification, make_batch, pretraining, tiny_trainer
 
 from hicmae.models import Mask
@@ -154,9 +154,7 @@ class TestResultsFile:
         scores = run.test(classification(), datamodule=one_batch(), verbose=False)[0]
         written = json.loads((tmp_path / "version_0" / "test_metrics.json").read_text())
         assert written == scores
-        assert set(written) == {
-            f"test/{name}" for name in ("loss", "UAR", "WAR", "F1_weighted", "F1_macro")
-        }
+        assert set(written) == {f"test/{name}" for name in SCORES | CONFIDENCE}
 
     def test_training_metrics_stay_out(self, tmp_path):
         run = tiny_trainer(tmp_path, ResultsFile())

@@ -37,7 +37,9 @@ class Reliability:
     familiarity: Familiarity | None = None
 
     @classmethod
-    def of_classes(cls, probabilities: Tensor, targets: Tensor, familiarity: Familiarity) -> Self:
+    def of_classes(
+        cls, probabilities: Tensor, targets: Tensor, familiarity: Familiarity | None
+    ) -> Self:
         """Learns from validation clips.
 
         Args:
@@ -52,7 +54,7 @@ class Reliability:
         return cls(len(targets), temperature, (), curve, familiarity)
 
     @classmethod
-    def of_values(cls, values: Tensor, targets: Tensor, familiarity: Familiarity) -> Self:
+    def of_values(cls, values: Tensor, targets: Tensor, familiarity: Familiarity | None) -> Self:
         """Learns from validation clips: predicted and true values (N, K); see `of_classes`."""
         return cls(len(targets), spread=fit_spread(values, targets), familiarity=familiarity)
 

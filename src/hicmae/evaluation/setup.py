@@ -113,9 +113,12 @@ def _probe(class_path: str) -> str | None:
 
 
 def modality_label(config: Config) -> str:
-    """Modalities that a run's model sees."""
+    """Modalities that a run's model sees, or is given of clips."""
     options = config["model"].get("init_args") or {}
     modality = str(options.get("modality", "audio_visual"))
+    given = str((config["data"].get("init_args") or {}).get("senses", "both"))
+    if given in {"audio", "video"}:
+        return given
     return AUDIO_VIDEO if modality == "audio_visual" else modality
 
 

@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from hicmae.answers.calibration import main_classes
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings, TargetKind
-from hicmae.errors import ConfigError
+from hicmae.errors import CheckpointError, ConfigError
 from hicmae.objectives.classification import ClassificationLoss, classification_loss
 from hicmae.tasks.base import empty
 from hicmae.tasks.blends import UNFITTED, BlendRule, blend_scores, percents
@@ -121,8 +121,21 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
         return self.target_kind != "labels" and self.blend_rule is None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes thresholds of blends where they are wanted; converted weights have none."""
+        """Takes thresholds of blends where they are wanted; converted weights have none.
+
+        Raises:
+            CheckpointError: It tells whether labels are there, and the data has classes or shares,
+                or the other way round.
+        """
         super().on_load_checkpoint(checkpoint)
+        options = checkpoint.get("hyper_parameters")
+        trained = (options or {}).get("target_kind", "class")
+        if options and trained != self.target_kind and "labels" in {trained, self.target_kind}:
+            raise CheckpointError(
+                f"The checkpoint was trained for target_kind {trained}, and that of the data is "
+                f"{self.target_kind}: give data of the kind that it was trained on, or start from "
+                "its weights with --model.pretrained."
+            )
         weights = checkpoint["state_dict"]
         if self.blend_rule is None:
             weights.pop(_THRESHOLDS, None)

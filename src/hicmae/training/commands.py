@@ -229,7 +229,7 @@ class HicmaeCLI(LightningCLI):
         chosen = getattr(keeper, "best_model_path", "")
         chosen = chosen or newest_checkpoint(str(self.trainer.log_dir))
         if self.model.kind is not None and chosen:
-            learn_reliability(self.trainer, self.model, self.datamodule, Path(chosen))
+            learn_reliability(self.trainer, self.model, self.datamodule, str(chosen))
         if self.config[self.subcommand].test_after_fit:
             self._set_calibrated()
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")

@@ -33,7 +33,7 @@ MOST_CLIPS = 2048
 
 
 def learn_reliability(
-    trainer: Trainer, task: RecognitionTask[Any], data: AudioVisualDataModule, checkpoint: Path
+    trainer: Trainer, task: RecognitionTask[Any], data: AudioVisualDataModule, checkpoint: str
 ) -> None:
     """Learns from validation clips what the answers of a checkpoint are worth, and adds it there.
 
@@ -53,17 +53,20 @@ def learn_reliability(
         why_not = "validation uses test clips, by which nothing is fitted"
     elif trainer.strategy.restore_checkpoint_after_setup:
         why_not = f"{type(trainer.strategy).__name__} spreads the weights over processes"
+    elif "://" in checkpoint:
+        why_not = f"{checkpoint} is not a file of this machine, to which it could be added"
     if why_not:
         rank_zero_info(f"Answers are not calibrated: {why_not}.")
         return
-    content = read_torch(checkpoint)
+    content = read_torch(Path(checkpoint))
     task.load_state_dict(content["state_dict"])
     reliability = _learnt(trainer, task, data)
     if reliability is None:
         return
     task.reliability = reliability
     if trainer.is_global_zero:
-        facts = task.describe(data.describe_inputs(), content[DESCRIPTION]["training"])
+        known = content.get(DESCRIPTION) or {}  # older versions described nothing
+        facts = task.describe(data.describe_inputs(), known.get("training", {}))
         content[DESCRIPTION] = facts and facts.as_plain()
         trainer.strategy.checkpoint_io.save_checkpoint(content, checkpoint)
     trainer.strategy.barrier("the checkpoint knows its reliability")
@@ -80,12 +83,12 @@ def _learnt(
     learnt, _ = _pass(trainer, task, data, _as_tested(trainer, data, trained.dataset, pattern))
     seen, grouped = _pass(trainer, task, data, pattern)
     judged = grouped.merge()
-    if not judged or not len(learnt):
+    if not judged:
         rank_zero_info("Answers are not calibrated: no clip could be read.")
         return None
     outputs = torch.stack([group.output for group in judged])
     targets = torch.stack([group.target for group in judged])
-    known = Familiarity.of(learnt, seen)
+    known = Familiarity.of(learnt, seen) if len(learnt) and len(seen) else None
     if task.kind == "regression":
         reliability = Reliability.of_values(outputs, targets, known)
         spread = ", ".join(f"{value:.3g}" for value in reliability.spread)
@@ -138,7 +141,10 @@ def _pass(
     data: AudioVisualDataModule,
     loader: DataLoader[Any],
 ) -> tuple[Tensor, GroupedOutputs]:
-    """Features of all clips (N, D), by all processes, and the outputs of this one's."""
+    """Features of all clips (N, D), by all processes, and the outputs of this one's.
+
+    Clips that lack a sense have outputs alone: what stands in for it is like nothing else.
+    """
     features: list[Tensor] = []
     grouped = GroupedOutputs()
 
@@ -147,13 +153,20 @@ def _pass(
 
     hook = task.model.head.register_forward_pre_hook(keep)
     try:
-        with torch.inference_mode(), trainer.strategy.precision_plugin.forward_context():
+        # A compiled model would be compiled anew for every batch that the hook has kept.
+        with (
+            torch.compiler.set_stance("force_eager"),
+            torch.inference_mode(),
+            trainer.strategy.precision_plugin.forward_context(),
+        ):
             for raw in loader:
                 batch = data.on_after_batch_transfer(move_data_to_device(raw, task.device), 0)
                 if empty(batch):
                     continue
                 groups = batch.get("group", [None] * len(batch["id"]))
                 grouped.add(groups, batch["id"], task(batch), require_plain_targets(batch))
+                if "senses" in batch:
+                    features[-1] = features[-1][batch["senses"].all(1).cpu()]
     finally:
         hook.remove()
     own = torch.cat(features) if features else torch.empty(0, 0)

@@ -45,6 +45,7 @@ def test_the_data_module_gives_shares(root):
         ("mix,emotion_1", "mixed,emotion_1", "expected filename, mix"),
         (",ang,hap,30,70", ",ang,joy,30,70", r"line 4: the emotion is 'joy'"),
         (",ang,hap,30,70", ",ang,hap,30,", r"line 4: the salience of hap is ''"),
+        (None, "", r"train_metadata.csv has no rows"),
         ("A101_mix_ang_hap", "A101_mix_ang_sad", r"have no file .*A101_mix_ang_sad_30_70_ver1.mov"),
     ],
 )
@@ -54,6 +55,6 @@ def test_label_files_that_contradict_are_told(root, tmp_path, old, new, words):
     labels = tmp_path / "train_metadata.csv"
     text = labels.read_text()
     labels.unlink()
-    labels.write_text(text.replace(old, new, 1))
+    labels.write_text(text.replace(old, new, 1) if old else text.partition("\n")[0] + "\n")
     with pytest.raises(DataError, match=words):
         BLEMORE().manifest(tmp_path)

@@ -76,6 +76,8 @@ class BLEMORE(Corpus):
         rows = [
             self._clip(where, row) for where, row in self.label_rows(labels, *columns, *salience)
         ]
+        if not rows:
+            raise DataError(f"{labels} has no rows: download it anew.")
         table = pd.DataFrame(rows)
         files = self.files(root, (".mov",), VIDEO_SUFFIXES, wanted=table["id"])
         return self.with_files(table, "video", files, root, suffix=".mov")

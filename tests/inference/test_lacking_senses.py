@@ -7,6 +7,7 @@ import pytest
 import torch
 from coloured_faces import film
 from media_factory import numbered_picture, sweep
+from odd_media import write_sound
 from rich.console import Console
 from tiny import CLASSES, tiny_architecture
 
@@ -16,7 +17,8 @@ from hicmae.faces.people import NoFaceError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.tables import recognition_table
 from hicmae.media import SAMPLE_RATE
-from hicmae.media.recording import ArrayRecording
+from hicmae.media.recording import ArrayRecording, FileRecording
+from hicmae.media.watched import WatchedDecoder
 
 SEEN, HEARD, BOTH = [True, False], [False, True], [True, True]
 
@@ -92,12 +94,31 @@ def test_what_is_missing_counts_as_what_is_not_used(lacking, use, other, senses)
 def test_pictures_behind_the_end_of_the_sound_are_seen_alone(caplog):
     able = recognizer()
     (person,) = able.recognize(clip(sound=0.8)).people
-    ends = person.window_times[:, 0] >= 0.8
-    assert ends.any()
-    assert [senses == SEEN for senses in person.window_senses.tolist()] == ends.tolist()
+    begins = person.window_times[:, 0]
+    seen_alone = begins + 0.32 >= 0.8  # half of a window
+    assert seen_alone.any()
+    assert [senses == SEEN for senses in person.window_senses.tolist()] == seen_alone.tolist()
     assert not caplog.records
     (heard,) = able.recognize(clip(sound=0.8), use="audio").people
-    assert len(heard.window_scores) == (~ends).sum()  # of the rest, there is nothing
+    assert len(heard.window_scores) == (begins < 0.8).sum()  # of the rest, there is nothing
+
+
+def test_pictures_before_the_beginning_of_the_sound_are_seen_alone(tmp_path):
+    sound = 0.5 * sweep(0.8, SAMPLE_RATE)[None]
+    path = write_sound(tmp_path / "late.mkv", [(1.2, sound)], pictures=50)
+    with WatchedDecoder(patience=30) as decoder:
+        for recording in (FileRecording(path), decoder.open(path)):
+            (person,) = recognizer().recognize(recording).people
+            told = [senses == SEEN for senses in person.window_senses.tolist()]
+            assert set(told) == {True, False}
+            assert told == (person.window_times.mean(1) <= 1.2).tolist()
+
+
+def test_sound_that_is_heard_before_all_pictures_alone_is_told():
+    early = clip(sound=0.2)
+    early.time_of = lambda frame: 1 + frame / 25
+    with pytest.raises(DataError, match="clip has no sound in the time of its pictures"):
+        recognizer().recognize(early, use="audio")
 
 
 class TestFaces:

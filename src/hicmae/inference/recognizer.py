@@ -52,9 +52,9 @@ class EmotionRecognizer(HubModel):
     there is silence, which is logged once.
 
     A model trained with `modality_dropout` takes clips without sound, without pictures and without
-    a face, and windows behind the end of the sound by their pictures alone. Of a single person who
-    is out of view for more than a second, it goes on with the sound alone. `window_senses` of the
-    results tells what was used.
+    a face, and windows without sound for half of their time or more by their pictures alone. Of a
+    single person who is out of view for more than a second, it goes on with the sound alone.
+    `window_senses` of the results tells what was used.
 
     With `faces="crop"` the face of each person is found, followed and cut out as `hicmae data
     faces` does for training. With `faces="none"` the centre square of the picture is taken, as

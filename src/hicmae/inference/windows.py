@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hicmae.data.sampling import evaluation_windows
+from hicmae.errors import DataError
 from hicmae.faces.people import PersonTrack
 from hicmae.media import SAMPLE_RATE
 from hicmae.media.pieces import Waveform
@@ -175,25 +176,26 @@ def read_windows(
         size: Side of the pictures.
         sees: Whether pictures are read; else they are grey.
         hears: Whether sound is read; else there is silence.
-        lacking: Whether a model knows of windows without sound, so that none is made up. Those
-            without picture as well are left out.
+        lacking: Whether a model knows of windows without sound, so that none is made up where there
+            is some for at most half of a window. Those without picture as well are left out.
 
     Raises:
-        DataError: Pictures or sound cannot be read.
+        DataError: Pictures or sound cannot be read, or no window is left.
     """
     layout = {"num_frames": num_frames, "step": step, "hop": hop}
     crops = _Crops(recording, people, layout, size) if sees else None
     grey = np.broadcast_to(np.array(_GREY, np.uint8), (num_frames, size, size, 3))
-    told = False
+    told = given = False
     for plan in plan_windows(people, **layout):
         seen = sees and plan.seen
         first, last = plan.frames[0], plan.frames[-1]
         begin = round(recording.time_of(first) * SAMPLE_RATE)
         end = round((recording.time_of(last) + step / recording.fps) * SAMPLE_RATE)
         waveform = recording.sound(begin, end) if hears else np.zeros(0, np.float32)
-        heard = hears and not (lacking and not len(waveform))
+        heard = hears and (not lacking or _is_heard(recording, plan, waveform, seen=seen))
         if lacking and not seen and not heard:
             continue
+        given = True
         if heard and not len(waveform) and not told:
             log.warning(
                 "%s: its sound ends before %.2f s; from there on the model hears silence.",
@@ -209,6 +211,19 @@ def read_windows(
             waveform=waveform if len(waveform) else np.zeros(end - begin, np.float32),
             senses=(seen, heard),
         )
+    if not given:
+        raise DataError(
+            f"{recording.source} has no sound in the time of its pictures, and those are not used: "
+            "use both, or take another clip."
+        )
+
+
+def _is_heard(recording: Recording, plan: WindowPlan, waveform: Waveform, *, seen: bool) -> bool:
+    """Whether sound is there for more than half of a window, or at all of one that is not seen."""
+    first, end = recording.time_of(plan.frames[0]), recording.time_of(plan.end)
+    begin = round(first * SAMPLE_RATE)
+    samples = begin + len(waveform) - max(begin, round(recording.sound_begin * SAMPLE_RATE))
+    return samples > ((end - first) * SAMPLE_RATE / 2 if seen else 0)
 
 
 def in_batches(

@@ -47,6 +47,7 @@ class Recording(ABC):
         height: Height of a frame in pixels; 0 without pictures.
         has_video: Whether there are pictures.
         has_sound: Whether there is sound.
+        sound_begin: When the sound begins, in seconds, before which it is given as silence.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Recording(ABC):
     height: int
     has_video: bool
     has_sound: bool
+    sound_begin: float = 0.0
 
     @property
     def duration(self) -> float:
@@ -148,6 +150,8 @@ class FileRecording(Recording):
             heard = read_outline(self.sound_path)
         begin, end = (None, None) if heard is None else (heard.sound_start, heard.sound_end)
         self.has_sound = begin is not None and end is not None and end > begin
+        # A little late counts as from the start, as for whoever reads the samples.
+        self.sound_begin = begin_of(begin or 0.0)
         self._sound = SoundPieces(
             lambda: stream_sound(self.sound_path, seconds=piece_seconds), piece_seconds
         )
@@ -162,8 +166,7 @@ class FileRecording(Recording):
         if not self.has_video:
             if not self.has_sound:
                 raise DataError(f"{path} has neither pictures nor sound that can be decoded.")
-            # A little late counts as from the start, as for whoever reads the samples.
-            length = (end or 0.0) - (begin or 0.0) + begin_of(begin or 0.0)
+            length = (end or 0.0) - (begin or 0.0) + self.sound_begin
             self.timeline = Timeline.at_rate(max(round(length * NOMINAL_FPS), 1), NOMINAL_FPS)
         self.fps, self.frame_count = self.timeline.fps, self.timeline.frame_count
 

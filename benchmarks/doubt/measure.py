@@ -143,11 +143,15 @@ def main() -> None:
     others = outsiders(folder, output, 1 if options.smallest else 12)
     runs, parts = [], []
     for place in sorted(output.glob("fold-*")):
-        run = max(place.glob("version_*"), key=lambda path: path.stat().st_mtime)
+        # A fold that was interrupted has its checkpoint and its test in different folders.
+        checkpoint, scores = (
+            max(place.glob(f"version_*/{name}"), key=lambda path: path.stat().st_mtime)
+            for name in ("checkpoints/last.ckpt", "test_metrics.json")
+        )
         videos = table["video"][table["fold"] == place.name.removeprefix("fold-")]
         tested = [folder / video for video in videos][: 1 if options.smallest else None]
-        parts.append(look(run / "checkpoints" / "last.ckpt", tested, others))
-        runs.append(run)
+        parts.append(look(checkpoint, tested, others))
+        runs.append(scores.parent)
     tell(runs, pd.concat(parts))
 
 

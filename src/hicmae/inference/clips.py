@@ -21,6 +21,19 @@ Clip = str | Path | Recording
 """A video or sound file, a folder of images or of media files, or a recording."""
 
 
+class MissingSenseError(DataError):
+    """A clip lacks what a model reads.
+
+    Args:
+        message: What is wrong, and the way out.
+        lacking: "sound" or "pictures".
+    """
+
+    def __init__(self, message: str, lacking: str = "") -> None:
+        super().__init__(message)
+        self.lacking = lacking
+
+
 def is_one(clip: Clip | Sequence[Clip]) -> bool:
     """Whether one clip is meant, not a list or a folder of media files."""
     if isinstance(clip, str | Path):
@@ -96,7 +109,7 @@ def senses(
 
     Raises:
         ConfigError: The model does not read what `use` names.
-        DataError: The clip lacks what is read.
+        MissingSenseError: The clip lacks what is read.
     """
     if use not in get_args(Use):
         raise ConfigError(f"use is '{use}': choose {', '.join(get_args(Use))}.")
@@ -111,14 +124,16 @@ def senses(
     if hears and not recording.has_sound:
         silent = modality == "audio_visual" and recording.has_video
         option = ", or take the pictures alone with use='video' (--use video)" if silent else ""
-        raise DataError(
+        raise MissingSenseError(
             f"{recording.source} has no sound, which this model reads: give a clip with "
-            f"sound{option}."
+            f"sound{option}.",
+            "sound",
         )
     if sees and not recording.has_video:
         blind = modality == "audio_visual"
         option = ", or take the sound alone with use='audio' (--use audio)" if blind else ""
-        raise DataError(
-            f"{recording.source} has no pictures, which this model reads: give a video{option}."
+        raise MissingSenseError(
+            f"{recording.source} has no pictures, which this model reads: give a video{option}.",
+            "pictures",
         )
     return sees, hears

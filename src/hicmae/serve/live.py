@@ -17,11 +17,12 @@ from starlette.routing import Route
 
 from hicmae.errors import DataError, HicmaeError
 from hicmae.faces.people import NoFaceError
+from hicmae.inference.clips import MissingSenseError
 from hicmae.inference.recognizer import EmotionRecognizer
 from hicmae.inference.results import doubt_words, used_words
 from hicmae.inference.windows import frame_step
 from hicmae.media.live import LiveStream
-from hicmae.media.recording import NOMINAL_FPS, Recording
+from hicmae.media.recording import NOMINAL_FPS
 from hicmae.serve.jobs import Job, JobStopped, Line, LineFullError
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _HELD = 1.5  # windows, since cameras that are slow in dim light have longer one
 _TOLD_AFTER = 4  # windows that pass; others' turns are short, but their clips may be long
 _MOST_TABS = 4  # each holds its pictures
 _LARGEST_PIECE = 1 << 22  # bytes
+_DEVICES = {"sound": "microphone", "pictures": "camera"}
 _DEFECT = (
     "The program met a defect, which is told where the page was started. Start again; if it comes "
     "again, report it."
@@ -126,11 +128,15 @@ class Watching:
         recording = self._stream.recording(self._length)
         missed = math.floor((recording.duration - self._reached) / self._hop + 0.5) - 1
         self._reached = recording.duration
-        self._check_senses(recording)
         try:
             found = self._recognizer.recognize(recording, progress=tell)
         except NoFaceError:
             return json.dumps({"note": "No face in view.", "end": recording.duration})
+        except MissingSenseError as error:
+            raise DataError(
+                f"{_NAME} has no {error.lacking}, which this model reads: connect a "
+                f"{_DEVICES[error.lacking]}, then start again."
+            ) from error
         (person,) = found.people
         window = {
             "start": recording.time_of(0),
@@ -143,20 +149,6 @@ class Watching:
         if self._recognizer.model.stand_ins:
             window["used"] = used_words(person.window_senses)
         return json.dumps(window)
-
-    def _check_senses(self, recording: Recording) -> None:
-        if self._recognizer.model.stand_ins:
-            return
-        modality = self._recognizer.description.modality
-        for sense, there, lacking, device in (
-            ("audio", recording.has_sound, "no sound", "microphone"),
-            ("video", recording.has_video, "no pictures", "camera"),
-        ):
-            if modality in {"audio_visual", sense} and not there:
-                raise DataError(
-                    f"{_NAME} has {lacking}, which this model reads: connect a {device}, then "
-                    "start again."
-                )
 
     def _length(self, fps: float) -> int:
         """Frames from the beginning of a window to its end."""

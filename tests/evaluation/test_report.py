@@ -68,6 +68,7 @@ def test_report_joins_runs_and_published_results(folders, tmp_path):
     wolves = table[table["corpus"].str.startswith("werewolf-xl")]
     assert wolves["CCC arousal %"].dropna().tolist()[1:] == [31.85]
     page = (tmp_path / "out" / "report.md").read_text()
+    assert "| ECE | AURC |" in page
     for words in (HELD_OUT, ON_TEST_FOLD, "folds 1, 2 of 5", "all 5 folds", "84.91", "69.23"):
         assert words in page
     assert (tmp_path / "out" / "report.png").stat().st_size > 5000

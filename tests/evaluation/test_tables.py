@@ -25,8 +25,21 @@ def f1(table, name):
     return 2 * hits / both if both else 0.0
 
 
+def confidence_by_hand(table, classes):
+    """Expected calibration error over ten bins, and area under the risk-coverage curve."""
+    confidence = table[classes].max(axis=1)
+    wrong = (table["target"] != table["prediction"]).astype(float)
+    bins = np.ceil(10 * confidence)
+    gaps = (confidence - (1 - wrong)).groupby(bins).sum().abs()
+    surest = wrong[confidence.sort_values(ascending=False).index]
+    return {
+        "ECE": gaps.sum() / len(table),
+        "AURC": np.mean(surest.to_numpy().cumsum() / np.arange(1, len(table) + 1)),
+    }
+
+
 def by_hand(table, classes):
-    """UAR, WAR, weighted and macro F1 in percent, with pandas and numpy alone."""
+    """UAR, WAR, weighted and macro F1 in percent, ECE and AURC, with pandas and numpy alone."""
     shares = [np.mean(table["target"] == name) for name in classes]
     each = [f1(table, name) for name in classes]
     return {
@@ -34,6 +47,7 @@ def by_hand(table, classes):
         "WAR": 100 * np.mean(table["target"] == table["prediction"]),
         "F1_weighted": 100 * np.dot(shares, each),
         "F1_macro": 100 * np.mean(each),
+        **confidence_by_hand(table, classes),
     }
 
 
@@ -72,7 +86,7 @@ def test_scores_are_those_of_the_written_answers(folder, tmp_path):
     written = pd.read_csv(tmp_path / "out" / "predictions.csv")
     assert list(written.columns) == ["fold", "id", "target", "prediction", *EMOTIONS]
     rows = pd.read_csv(tmp_path / "out" / "results.csv").set_index("row")
-    names = {"UAR": "UAR %", "WAR": "WAR %"}
+    names = {"UAR": "UAR %", "WAR": "WAR %", "ECE": "ECE", "AURC": "AURC"}
     names |= {"F1_weighted": "weighted F1 %", "F1_macro": "macro F1 %"}
     of_folds = [by_hand(written[written["fold"] == fold], EMOTIONS) for fold in (1, 2, 3)]
     for name, column in names.items():

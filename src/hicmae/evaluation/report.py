@@ -38,7 +38,9 @@ _NOTES = """\
   the test clips themselves chose it, which raises the score.
 - Rows with a part of the folds do not compare with published totals.
 - UAR is the recall averaged over classes, WAR the accuracy, F1 the harmonic mean of precision and
-  recall; CCC is concordance, PCC correlation, both averaged over the targets where none is named.
+  recall; ECE is the expected calibration error and AURC the area under the risk-coverage curve, 0
+  is best for both; CCC is concordance, PCC correlation, both averaged over the targets where none
+  is named.
 """
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hicmae.errors import DataError
 from hicmae.tasks.blends import written_blend_scores
+from hicmae.tasks.confidence import confidence_scores
 from hicmae.tasks.metrics import (
     ClassificationMetrics,
     DistributionMetrics,
@@ -38,7 +39,8 @@ _PREDICTIONS = ("test_group_predictions", "test_predictions")
 _LABELS = {"F1_weighted": "weighted F1", "F1_macro": "macro F1"}
 _OF_SHARES = ("presence", "salience", "mAP", "exact")
 _IN_PERCENT = (*_OF_SHARES, "UAR", "WAR", "F1_weighted", "F1_macro", "CCC", "PCC")
-_ORDER = (*_IN_PERCENT, "KL", "cosine", "RMSE", "MSE", "MAE")
+_OF_CONFIDENCE = ("ECE", "AURC")
+_ORDER = (*_IN_PERCENT, "KL", "cosine", *_OF_CONFIDENCE, "RMSE", "MSE", "MAE")
 
 
 def read_run_predictions(folder: Path) -> pd.DataFrame:
@@ -113,10 +115,10 @@ def scores_of(
         outputs: Classes in order of their index, or regressed targets.
 
     Returns:
-        UAR, WAR and F1 in percent; of distributions KL and cosine too, and of blends presence and
-        salience in percent; of labels mAP, macro F1 and exact in percent; or PCC and CCC in
-        percent, MSE, RMSE and MAE in units of the target, as means over the targets and, where
-        there are several, for each of them.
+        UAR, WAR and F1 in percent, ECE and AURC; of distributions KL and cosine too, and of blends
+        presence and salience in percent; of labels mAP, macro F1 and exact in percent; or PCC and
+        CCC in percent, MSE, RMSE and MAE in units of the target, as means over the targets and,
+        where there are several, for each of them.
 
     Raises:
         DataError: A target or prediction is none of the classes.
@@ -130,6 +132,8 @@ def scores_of(
             metrics = (LabelMetrics if kind == "labels" else DistributionMetrics)(len(outputs))
             metrics.update(*_numbers(predictions, outputs))
         values = {name: float(score) for name, score in metrics.compute()[0].items()}
+    if kind in {"classification", "distribution"}:
+        values |= _confidence(predictions, outputs)
     if "blend_target" in predictions and kind == "distribution":
         values |= written_blend_scores(predictions["blend"], predictions["blend_target"])
     return {
@@ -174,6 +178,12 @@ def _classification(predictions: pd.DataFrame, classes: Sequence[str]) -> Classi
         _indices(predictions["prediction"], classes), _indices(predictions["target"], classes)
     )
     return metrics
+
+
+def _confidence(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    told = torch.from_numpy(predictions[list(classes)].to_numpy(dtype=float, copy=True))
+    scores = confidence_scores(told, _indices(predictions["target"], classes))
+    return {name: scores[name] for name in _OF_CONFIDENCE}
 
 
 def _indices(names: Iterable[str], classes: Sequence[str]) -> Tensor:

@@ -28,6 +28,9 @@ _MEANINGS = {
     "exact": "Exact is the share of clips all of whose labels are right.",
     "KL": "KL is the distance of the answer's shares from the true ones (0 where all are right), "
     "cosine the cosine of the angle between them (1). UAR, WAR and F1 are of the largest shares.",
+    "ECE": "ECE is the expected calibration error over ten bins: how far confidence and the share "
+    "of right answers are apart; AURC the area under the risk-coverage curve: the share of wrong "
+    "ones among the surest answers, averaged over how many are given. 0 is best for both.",
     "CCC": "CCC (concordance) is 100 % where prediction and target are equal, and near 0 where "
     "they have nothing to do with each other; it is lowered by a wrong scale or offset.",
     "PCC": "PCC (Pearson's correlation) leaves scale and offset out.",

@@ -67,6 +67,12 @@ def test_tables_of_votes_that_lack_something_are_told(crema_d, tmp_path):
     changed(path, "".join(line for line in lines if "1091_WSI_SAD_XX" not in line))
     with pytest.raises(DataError, match="no votes for 1 of 15 listed clips, such as 1091_WSI_SAD"):
         corpus.manifest(root)
+    wider = lines[1].rstrip()
+    changed(path, "".join([lines[0], f"{wider},,\n", *lines[2:]]))
+    assert len(corpus.manifest(root)) == 15
+    changed(path, "".join([lines[0], f"{wider},,7\n", *lines[2:]]))
+    with pytest.raises(DataError, match=r"Votes\.csv, line 2: it has 29 cells, but the header 27"):
+        corpus.manifest(root)
     changed(path, "".join([lines[0].replace('"F"', '"E"'), *lines[1:]]))
     with pytest.raises(DataError, match=r"expected one without a name, fileName, A, D, F, H, N, S"):
         corpus.manifest(root)

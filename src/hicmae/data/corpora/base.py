@@ -242,7 +242,8 @@ class Corpus(ABC):
             *columns: What it needs to have; the rows have all its columns, without blanks around.
 
         Raises:
-            DataError: A column is missing, or it is no Excel file.
+            DataError: A column is missing, a row has more cells than the header, or it is no Excel
+                file.
             ConfigError: The package that reads Excel files is missing.
         """
         excel = path.suffix.lower() == ".xlsx"
@@ -251,7 +252,7 @@ class Corpus(ABC):
             if excel
             else path.open(encoding="utf-8-sig", errors="replace", newline="")
         ) as file:
-            rows = csv.DictReader(file, restkey="", restval="")
+            rows = csv.DictReader(file, restval="")
             there = rows.fieldnames or ()
             if not set(columns) <= set(there):
                 expected = ", ".join(name or "one without a name" for name in columns)
@@ -261,6 +262,12 @@ class Corpus(ABC):
                 )
             for row in rows:
                 place = f"{self.name}: {path}, line {rows.line_num}"
+                beyond = row.get(None, ())
+                if any(cell.strip() for cell in beyond):
+                    raise DataError(
+                        f"{place}: it has {len(there) + len(beyond)} cells, but the header "
+                        f"{len(there)}; put text with commas in quotes, or download it anew."
+                    )
                 yield place, {name: row[name].strip() for name in there}
 
     def without_known_bad(self, table: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hicmae.data.datamodules import ManifestDataModule
 from hicmae.data.targets import Labelling
 from hicmae.errors import DataError
 
@@ -37,6 +38,24 @@ def test_shares_are_divided_by_their_sum():
 def test_shares_that_are_none_are_told(second, words):
     with pytest.raises(DataError, match=words):
         targets("distribution", [["1", cell] for cell in second])
+
+
+def test_shares_are_held_out_by_their_majority(tmp_path):
+    """Votes are text in a table, of which "10" comes before "9"."""
+    majority = ["anger"] * 16 + ["calm"] * 8 + ["joy"] * 4
+    votes = [{name: ("10" if name == most else "9") for name in CLASSES} for most in majority]
+    rows = [{"video": f"{place}.mp4", **shares} for place, shares in enumerate(votes)]
+    path = tmp_path / "clips.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    for seed in range(3):
+        splits = ManifestDataModule(
+            str(path), distribution=CLASSES, val_fraction=0.25, train_fraction=0.5, seed=seed
+        ).splits
+        held, kept = (
+            [sum(majority[row] == name for row in rows) for name in CLASSES]
+            for rows in (splits.val_rows, splits.train_rows)
+        )
+        assert (held, kept) == ([4, 2, 1], [6, 3, 2])
 
 
 @pytest.mark.parametrize("cell", ["joy;anger", "joy, anger", " anger | joy ", "joy;anger;joy;"])

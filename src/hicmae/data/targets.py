@@ -36,6 +36,16 @@ class Labelling:
         """The columns that hold the labels."""
         return self.names if self.column is None else [self.column]
 
+    def strata(self, rows: pd.DataFrame) -> npt.NDArray[Any] | None:
+        """What rows (N,) are divided by: their cell, or the class of their largest share."""
+        if self.column is not None:
+            return rows[self.column].to_numpy(dtype=str)
+        if self.kind != "distribution":
+            return None
+        # Rows of no split need not have shares.
+        shares = rows[self.names].apply(pd.to_numeric, errors="coerce").fillna(-1)
+        return shares.to_numpy().argmax(axis=1)
+
     def targets(self, rows: pd.DataFrame, source: str) -> npt.NDArray[Any] | None:
         """The targets of N clips.
 

@@ -94,8 +94,8 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             "own" insists on those of the corpus.
         val_fraction: Part of the training subjects (of the rows, where subjects are unknown) that
             "from_train" holds out; 0 trains without validation.
-        train_fraction: Part of the training rows to use, drawn per class, for experiments with few
-            labels.
+        train_fraction: Part of the training rows to use, drawn per class (of shares, the largest),
+            for experiments with few labels.
         augmentation: What training clips go through; null trains on them as they are.
         pin_memory: Whether batches are put in pinned memory; null means if there is a CUDA device.
         prefetch: Batches that each worker prepares ahead.
@@ -273,7 +273,6 @@ class AudioVisualDataModule(LightningDataModule, ABC):
 
     def splits_of(self, fold: int) -> Splits:
         """The rows of each split of any fold, from 1."""
-        column = self.label_column
         return make_splits(
             self.table,
             source=self.source,
@@ -281,7 +280,7 @@ class AudioVisualDataModule(LightningDataModule, ABC):
             val_split=self.val_split,
             val_fraction=self.val_fraction,
             train_fraction=self.train_fraction,
-            strata=None if column is None else self.table[column].to_numpy(dtype=str),
+            strata=self.labelling.strata(self.table),
             seed=self.seed,
         )
 

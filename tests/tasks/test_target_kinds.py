@@ -161,6 +161,19 @@ def test_labels_from_the_table_to_the_predictions(fit, table, labels):
     assert scored.tolist() == [[0.5, 0.5, 0.5]]
 
 
+@pytest.mark.parametrize(
+    ("monitor", "data", "way_out"),
+    [
+        ("WAR", {"labels": "emotions"}, "manifest-labels.yaml, .* val/mAP"),
+        ("mAP", {"distribution": CLASSES}, "manifest.yaml, .* val/WAR"),
+    ],
+)
+def test_scores_of_other_targets_are_refused_before_training(fit, monitor, data, way_out, tmp_path):
+    with pytest.raises(ConfigError, match=f"monitors val/{monitor}, which is not .*{way_out}"):
+        fit(monitor=monitor, **data)
+    assert not list(tmp_path.rglob("metrics.csv"))
+
+
 def test_thresholds_of_blends_are_fitted_on_validation_and_kept(fit):
     folder = fit("--model.blends=[anger, calm]", monitor="blend", distribution=CLASSES)
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)

@@ -44,6 +44,8 @@ _LOSSES: dict[TargetKind, tuple[ClassificationLoss, ...]] = {
     "distribution": ("cross_entropy", "kl"),
     "labels": ("bce",),
 }
+# Scores of one answer for a clip and of several labels, by which a run might choose its checkpoint.
+_OF_CLASSES, _OF_LABELS = {"val/UAR", "val/WAR", "val/F1_weighted"}, {"val/mAP", "val/exact"}
 
 
 class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
@@ -114,6 +116,26 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
         """Probabilities of the classes, averaged over views (B, K); those of labels are apart."""
         outputs = self.view_outputs(batch)
         return (outputs.sigmoid() if self.target_kind == "labels" else outputs.softmax(-1)).mean(1)
+
+    def setup(self, stage: str) -> None:
+        """Refuses a score of other targets to choose the checkpoint by; see `AudioVisualTask`.
+
+        Raises:
+            ConfigError: A callback monitors it.
+        """
+        super().setup(stage)
+        run = self.trainer
+        choosing = [*run.checkpoint_callbacks, *run.early_stopping_callbacks]
+        monitored = {getattr(callback, "monitor", None) for callback in choosing}
+        labels = self.target_kind == "labels"
+        foreign = monitored & (_OF_CLASSES if labels else _OF_LABELS)
+        if stage == "fit" and foreign:
+            raise ConfigError(
+                f"A callback monitors {foreign.pop()}, which is not logged of "
+                f"{'several labels' if labels else 'one class or shares'}: take --config "
+                f"finetune/manifest{'-labels' if labels else ''}.yaml, or have "
+                f"{'val/mAP' if labels else 'val/WAR'} monitored."
+            )
 
     @property
     def calibrates(self) -> bool:

@@ -8,7 +8,14 @@ from hicmae.serve.addresses import is_loopback, refusal
 
 @pytest.mark.parametrize(
     ("host", "alone"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],  # noqa: S104
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104
+        ("::", False),
+    ],
 )
 def test_knows_addresses_of_this_computer_alone(host: str, alone: bool) -> None:
     assert is_loopback(host) == alone

@@ -321,33 +321,53 @@ def test_a_taken_port_is_a_mistake_of_one_sentence(client: Client, recognizer_of
 # ---- the command ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_command_serves_until_it_is_ended(
+    host: str,
     recognizer_of: Build,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, 0), family=family) as server:
+            port = server.getsockname()[1]
+    except OSError as error:
+        pytest.skip(f"this machine has no address {host}: {error}")
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     folder, temporary = tmp_path / "model", tmp_path / "temporary"
     recognizer_of().save_pretrained(folder)
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    seen = []
+    seen, answers, ended = [], [], threading.Event()
 
     def end_it() -> None:
         with suppress(httpx.TransportError):
-            while not seen:
-                time.sleep(0.1)
+            while not seen and not ended.wait(0.1) and time.monotonic() < until:
                 with suppress(httpx.ConnectError):
-                    httpx.get(f"http://127.0.0.1:{port}/config", trust_env=False)
+                    httpx.get(f"{url}/config", trust_env=False)
                     seen.extend(temporary.glob("hicmae-serve-*"))
-        os.kill(os.getpid(), signal.SIGTERM)
+            for origin in (url, "http://other.example"):
+                join = f"{url}/gradio_api/queue/join"
+                headers = {"Origin": origin}
+                answer = httpx.post(join, json={}, headers=headers, trust_env=False)
+                answers.append(answer.status_code)
+        if not ended.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
 
+    until = time.monotonic() + LONGEST
     threading.Thread(target=end_it, daemon=True).start()
     handler = signal.getsignal(signal.SIGTERM)
-    dispatch(["serve", "--checkpoint", str(folder), "--faces", "none", "--port", str(port)])
-    assert f"The page is at http://127.0.0.1:{port}/" in capsys.readouterr().out
+    options = ["--faces", "none", "--host", host, "--port", str(port)]
+    try:
+        dispatch(["serve", "--checkpoint", str(folder), *options])
+    finally:
+        ended.set()
+    told = capsys.readouterr().out
+    assert f"The page is at {url}/" in told
+    assert "no login" not in told
+    assert answers[0] != 403 == answers[1]
     assert len(seen) == 1
     assert not seen[0].exists()
     assert signal.getsignal(signal.SIGTERM) == handler

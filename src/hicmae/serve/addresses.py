@@ -12,9 +12,14 @@ _ONLY_READ = {"GET", "HEAD", "OPTIONS"}
 def is_loopback(host: str) -> bool:
     """Whether only this computer reaches what listens at an address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def in_url(host: str) -> str:
+    """A host as URLs name it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def refusal(method: str, headers: Mapping[str, str], *, only_here: bool) -> str:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hicmae.errors import ConfigError
 from hicmae.inference.recognizer import EmotionRecognizer
-from hicmae.serve.addresses import is_loopback, refusal
+from hicmae.serve.addresses import in_url, is_loopback, refusal
 from hicmae.serve.analysis import UploadLimits
 from hicmae.serve.gradio_inside import UNUSED_ROUTES, put_uploads_below
 from hicmae.serve.jobs import Line
@@ -107,7 +107,7 @@ def _launch(
     scripts = [here.with_name(name).read_text(encoding="utf-8") for name in ("page.js", "live.js")]
     try:
         app, url, _ = page.launch(
-            server_name=host,
+            server_name=in_url(host),
             server_port=port,
             prevent_thread_lock=True,
             share=False,

@@ -77,7 +77,7 @@ def finished(config, tmp_path_factory):
     """An uninterrupted cross-validation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["hicmae"])
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         return crossval(config, tmp_path_factory.mktemp("finished") / "cv")
 
 
@@ -105,6 +105,7 @@ class TestAllFolds:
         assert (answers["fold"] == table["fold"].reindex(answers.index)).all()
         assert (answers["target"] == table["emotion"].reindex(answers.index)).all()
         assert answers[CLASSES].sum(axis=1).to_numpy() == pytest.approx(np.ones(len(answers)))
+        assert (answers["unfamiliarity"] > 0).all()
 
     def test_scores_of_folds_are_those_of_their_own_tests(self, finished):
         rows = pd.read_csv(finished / "results.csv")
@@ -115,6 +116,8 @@ class TestAllFolds:
             row = rows[(rows["row"] == "fold") & (rows["folds"] == str(fold))].iloc[0]
             assert row["UAR %"] == pytest.approx(100 * own["test/UAR"])
             assert row["weighted F1 %"] == pytest.approx(100 * own["test/F1_weighted"])
+            for name in ("ECE", "AURC"):
+                assert row[name] == pytest.approx(own[f"test/{name}"], rel=1e-4)
 
     def test_pooled_scores_are_those_of_the_written_answers(self, finished):
         answers = pd.read_csv(finished / "predictions.csv")

@@ -10,6 +10,7 @@ import torch
 from tiny import CLASSES, TARGETS, keep
 
 from hicmae.answers.calibration import fit_temperature, with_temperature
+from hicmae.evaluation.scores import outputs_of
 from hicmae.training.commands import run
 from hicmae.weights.description import reliability_of
 from hicmae.weights.reading import read_torch
@@ -17,11 +18,11 @@ from hicmae.weights.reading import read_torch
 CHOOSE = [keep(filename="best", monitor="val/loss")]
 
 
-def fit(write_config, folder, kind="classify", **data):
+def fit(write_config, folder, kind="classify", options=(), **data):
     trainer = {"default_root_dir": str(folder), "callbacks": CHOOSE, "max_epochs": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["hicmae"])
-        run(["fit", f"--config={write_config(kind, trainer=trainer, data=data)}"])
+        run(["fit", f"--config={write_config(kind, trainer=trainer, data=data)}", *options])
     return Path(folder) / "version_0"
 
 
@@ -60,8 +61,13 @@ def test_the_tested_checkpoint_keeps_what_validation_showed(classified):
 def test_raw_answers_are_there_to_be_had_and_the_others_are_their_calibration(classified, tmp_path):
     known = kept(classified / "checkpoints" / "best.ckpt")
     calibrated = predictions(classified / "test_predictions.csv")
-    raw_run = again(classified, "predict", tmp_path, "--calibrated=false")
-    raw = predictions(raw_run / "predictions.csv")
+    wanted = min(known.risk_coverage.error)
+    options = ("--calibrated=false", f"--wanted_error={wanted}")
+    raw = predictions(again(classified, "predict", tmp_path, *options) / "predictions.csv")
+    confidence = calibrated[CLASSES].max(axis=1)
+    sure = confidence >= known.risk_coverage.threshold(wanted)
+    assert list(raw["sure"]) == list(sure)
+    assert "sure" not in calibrated
     assert list(raw["prediction"]) == list(calibrated["prediction"])
     told = with_temperature(torch.tensor(raw[CLASSES].to_numpy()), known.temperature)
     np.testing.assert_allclose(calibrated[CLASSES], told, atol=1e-5)
@@ -86,6 +92,9 @@ def test_the_temperature_is_that_of_the_validation_clips(classified, tmp_path, c
     targets = torch.tensor([CLASSES.index(name) for name in raw["target"]])
     fitted = fit_temperature(torch.tensor(raw[CLASSES].to_numpy()), targets)
     assert known.temperature == pytest.approx(fitted, rel=1e-2)
+    # The warning begins at the farthest of so few.
+    assert raw["unfamiliarity"].max() == pytest.approx(1, rel=1e-3)
+    assert outputs_of(raw.reset_index()) == ("classification", CLASSES)
 
 
 def test_values_get_their_spread(write_config, tmp_path):
@@ -97,9 +106,12 @@ def test_values_get_their_spread(write_config, tmp_path):
 
 def test_nothing_is_fitted_on_test_clips(write_config, tmp_path, caplog):
     with caplog.at_level("INFO"):
-        folder = fit(write_config, tmp_path, val_split="same_as_test")
+        options = ["--wanted_error=0.2"]
+        folder = fit(write_config, tmp_path, options=options, val_split="same_as_test")
     assert kept(folder / "checkpoints" / "best.ckpt") is None
     assert "not calibrated: validation uses test clips" in caplog.text
+    assert "No answer is called sure or not sure: wanted_error is 0.2" in caplog.text
+    assert not {"sure", "unfamiliarity"} & set(predictions(folder / "test_predictions.csv"))
     scores = json.loads((folder / "test_metrics.json").read_text())
     assert "test/ECE" in scores
     assert "test/ECE_raw" not in scores

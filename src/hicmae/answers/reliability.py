@@ -16,6 +16,7 @@ from hicmae.answers.calibration import (
 )
 from hicmae.answers.familiarity import Familiarity
 from hicmae.answers.selection import RiskCoverage
+from hicmae.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,30 @@ class Reliability:
         if self.familiarity and not self.familiarity.fits(features):
             return f"its familiarity is not of {features} features"
         return self.risk_coverage.mistake() if self.risk_coverage else None
+
+
+def threshold_of(known: Reliability | None, wanted_error: float) -> float:
+    """The least calibrated confidence of an answer that counts as sure.
+
+    Args:
+        known: What is known of a model's answers.
+        wanted_error: Share of wrong answers that is borne among the sure ones.
+
+    Raises:
+        ConfigError: The error cannot be wanted of this model.
+    """
+    if not 0 <= wanted_error < 1:
+        raise ConfigError(f"wanted_error is {wanted_error}; give a share in [0, 1).")
+    if known is None or known.risk_coverage is None:
+        raise ConfigError(
+            f"wanted_error is {wanted_error}, but nothing is known of the errors of this model "
+            "by its confidence: leave it out, or fine-tune a classifier with validation clips."
+        )
+    threshold = known.risk_coverage.threshold(wanted_error)
+    if threshold is None:
+        raise ConfigError(
+            f"wanted_error is {wanted_error}, but of {known.clips} validation clips even the "
+            f"surest answers were wrong more often: give {min(known.risk_coverage.error):.2f} "
+            "or more."
+        )
+    return threshold

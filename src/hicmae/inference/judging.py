@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hicmae.errors import ConfigError
+from hicmae.answers import threshold_of
 from hicmae.faces.people import PersonTrack, box_track
 from hicmae.inference.results import Floats, Person
 from hicmae.inference.windows import WindowTable
@@ -63,24 +63,9 @@ class Judge:
         Raises:
             ConfigError: The error cannot be wanted of this model.
         """
-        known = description.reliability
         if wanted_error is None:
             return cls(description, calibrated)
-        if not 0 <= wanted_error < 1:
-            raise ConfigError(f"wanted_error is {wanted_error}; give a share in [0, 1).")
-        if known is None or known.risk_coverage is None:
-            raise ConfigError(
-                f"wanted_error is {wanted_error}, but nothing is known of the errors of this model "
-                "by its confidence: leave it out, or fine-tune a classifier with validation clips."
-            )
-        threshold = known.risk_coverage.threshold(wanted_error)
-        if threshold is None:
-            raise ConfigError(
-                f"wanted_error is {wanted_error}, but of {known.clips} validation clips even the "
-                f"surest answers were wrong more often: give {min(known.risk_coverage.error):.2f} "
-                "or more."
-            )
-        return cls(description, calibrated, threshold)
+        return cls(description, calibrated, threshold_of(description.reliability, wanted_error))
 
     @property
     def spread(self) -> tuple[float, ...]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
-import pandas as pd
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hicmae.answers import Reliability
@@ -16,7 +13,6 @@ from hicmae.choices import use_of
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
 from hicmae.errors import CheckpointError, ConfigError
-from hicmae.files import whole_file
 from hicmae.models import (
     UNCHANGED,
     Architecture,
@@ -30,6 +26,7 @@ from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, LabelMetrics, RegressionMetrics
 from hicmae.tasks.parallel import of_all_processes
+from hicmae.tasks.predictions import doubt_columns, with_columns, write_rows
 from hicmae.tasks.senses import check_shares, dropped, senses_for
 from hicmae.weights.description import (
     DESCRIPTION,
@@ -82,6 +79,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         probe: What judges the features in place of a trained head, in words; None with a head.
         reliability: What validation showed of the answers of the weights; None if nothing.
         calibrated: Whether test and prediction answer with calibrated probabilities, if they can.
+        wanted_error: Share of wrong answers that is borne among those that test and prediction call
+            sure; None calls none so.
 
     Raises:
         ConfigError: There are no labels, or options do not fit together.
@@ -148,6 +147,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             self.model.freeze_encoders()
         self.reliability: Reliability | None = None
         self.calibrated = True
+        self.wanted_error: float | None = None
+        self._last_features: Tensor | None = None  # (B, D), of a batch
         self._rows: list[dict[str, Any]] = []
         self._judged: list[tuple[Tensor, Tensor]] = []
         self._grouped = GroupedOutputs()
@@ -210,7 +211,13 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             if self.training and self.modality_dropout is not None:
                 senses = dropped(senses, self.modality_dropout)
             senses = senses.repeat_interleave(views, 0)
-        outputs = self.model(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1), senses)
+        inputs = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1), senses
+        if self.training or self.reliability is None:
+            outputs = self.model(*inputs)
+        else:
+            features = self.model.features(*inputs)
+            self._last_features = features.float().unflatten(0, (-1, views)).mean(1)
+            outputs = self.model.head(features)
         return outputs.float().unflatten(0, (-1, views))
 
     @property
@@ -286,7 +293,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         """Measures a batch and keeps its predictions."""
         if not empty(batch):
             outputs = self._measure(batch, "test", self.test_metrics)
-            self._rows += self._rows_of(batch, self.told(outputs))
+            self._rows += self._rows_of(batch, outputs)
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of the whole test set and writes its predictions."""
@@ -297,17 +304,21 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         self._judged = []
         if judged:
             self.log_confidence(*(torch.cat(part) for part in zip(*judged, strict=True)))
-        self._write_rows("test_predictions", self._rows)
+        write_rows(self.trainer, "test_predictions", self._rows)
         self._rows = []
-        self._write_rows("test_group_predictions", groups)
+        write_rows(self.trainer, "test_group_predictions", groups)
 
     def _rows_of(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
-        """Rows of the predictions file, which tell what was used of clips that may lack a sense."""
-        rows = self.table_rows(batch, outputs)
-        if "senses" not in batch or not self.model.stand_ins:
-            return rows
-        used = [use_of(*senses) for senses in batch["senses"].tolist()]
-        return [{"id": row["id"], "used": use} | row for row, use in zip(rows, used, strict=True)]
+        """Rows of the predictions file, with what was used of clips that may lack a sense."""
+        senses = batch.get("senses")
+        columns: dict[str, list[Any]] = {}
+        if senses is not None and self.model.stand_ins:
+            columns["used"] = [use_of(*used) for used in senses.tolist()]
+        whole = None if senses is None else senses.all(1)
+        columns |= doubt_columns(
+            self.reliability, outputs, self.wanted_error, self._last_features, whole
+        )
+        return with_columns(self.table_rows(batch, self.told(outputs)), columns)
 
     def _measure(self, batch: Batch, stage: str, metrics: Metrics) -> Tensor:
         targets = require_plain_targets(batch)
@@ -337,7 +348,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         targets = torch.stack([group.target for group in groups]).to(self.device)
         self._judge(outputs, targets, metrics)
         batch: Batch = {"id": [group.name for group in groups], "target": targets}
-        rows = self.table_rows(batch, self.told(outputs))
+        doubts = doubt_columns(self.reliability, outputs, self.wanted_error)
+        rows = with_columns(self.table_rows(batch, self.told(outputs)), doubts)
         return [
             {"group": row.pop("id"), "clips": group.clips} | row
             for row, group in zip(rows, groups, strict=True)
@@ -347,25 +359,14 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         """A row for every clip of the batch, also written to `predictions.csv`."""
         if empty(batch):
             return []
-        rows = self._rows_of(batch, self.told(self(batch)))
+        rows = self._rows_of(batch, self(batch))
         self._rows += rows
         return rows
 
     def on_predict_epoch_end(self) -> None:
         """Writes the predictions."""
-        self._write_rows("predictions", self._rows)
+        write_rows(self.trainer, "predictions", self._rows)
         self._rows = []
-
-    def _write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Writes rows of this process to the run folder."""
-        folder = self.trainer.log_dir
-        if folder is None or not rows:
-            return
-        suffix = f"-{self.global_rank}" if self.trainer.world_size > 1 else ""
-        path = Path(folder) / f"{name}{suffix}.csv"
-        with whole_file(path) as part:
-            pd.DataFrame(rows).to_csv(part, index=False)
-        rank_zero_info(f"Wrote {len(rows)} rows to {path}.")
 
 
 def require_targets(batch: Batch) -> Tensor | MixedTarget:

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, capture_parser
+from jsonargparse.typing import ClosedUnitInterval
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import (
@@ -26,6 +27,7 @@ from lightning.pytorch.cli import (
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from hicmae.answers import threshold_of
 from hicmae.command_line import HelpFormatter
 from hicmae.configs import resolve_arguments
 from hicmae.data.datamodules import AudioVisualDataModule
@@ -82,6 +84,13 @@ class HicmaeCLI(LightningCLI):
             type=bool,
             default=True,
             help="Test and predict with calibrated probabilities, where the checkpoint has them.",
+        )
+        parser.add_argument(
+            "--wanted_error",
+            type=ClosedUnitInterval | None,
+            default=None,
+            help="Tell in a column `sure` of predictions which answers are as sure as those that "
+            "were wrong no more often on validation clips, such as 0.2.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -198,16 +207,18 @@ class HicmaeCLI(LightningCLI):
     def before_test(self) -> None:
         """Refuses to judge a model that was never trained."""
         self._require_checkpoint()
-        self._set_calibrated()
+        self._set_answers()
 
     def before_predict(self) -> None:
         """Refuses to predict with a model that was never trained."""
         self._require_checkpoint()
-        self._set_calibrated()
+        self._set_answers()
 
-    def _set_calibrated(self) -> None:
+    def _set_answers(self) -> None:
         if isinstance(self.model, RecognitionTask):
-            self.model.calibrated = self.config[self.subcommand].calibrated
+            options = self.config[self.subcommand]
+            self.model.calibrated = options.calibrated
+            self.model.wanted_error = options.wanted_error
 
     def _require_checkpoint(self) -> None:
         if not self.config[self.subcommand].ckpt_path:
@@ -231,7 +242,13 @@ class HicmaeCLI(LightningCLI):
         if self.model.kind is not None and chosen:
             learn_reliability(self.trainer, self.model, self.datamodule, str(chosen))
         if self.config[self.subcommand].test_after_fit:
-            self._set_calibrated()
+            self._set_answers()
+            if self.model.wanted_error is not None:
+                try:
+                    threshold_of(self.model.reliability, self.model.wanted_error)
+                except ConfigError as error:  # what was trained is worth a test all the same
+                    log.warning("No answer is called sure or not sure: %s", error)
+                    self.model.wanted_error = None
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=chosen or "last")
 
 

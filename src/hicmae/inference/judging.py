@@ -12,7 +12,7 @@ import torch
 from hicmae.answers import threshold_of
 from hicmae.faces.people import PersonTrack, box_track
 from hicmae.inference.results import Floats, Person
-from hicmae.inference.windows import WindowTable
+from hicmae.inference.window_table import WindowTable
 from hicmae.media.recording import Recording
 from hicmae.weights.description import ModelDescription
 

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hicmae.choices import Faces, Use
-from hicmae.data.batches import Batch, RawBatch
+from hicmae.data.batches import Batch
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import CheckpointError, ConfigError, check_at_least
 from hicmae.faces import FaceOptions
@@ -27,11 +26,12 @@ from hicmae.inference.hub import HubModel
 from hicmae.inference.judging import Judge
 from hicmae.inference.results import Embedding, Floats, Recognition
 from hicmae.inference.shown import Showing, people_of, senses_of
+from hicmae.inference.window_table import WindowTable
 from hicmae.inference.windows import (
     InputWindow,
-    WindowTable,
     frame_step,
     in_batches,
+    raw_batch,
     read_windows,
 )
 from hicmae.media import SAMPLE_RATE
@@ -288,18 +288,8 @@ class EmotionRecognizer(HubModel):
         Returns:
             Normalised frames (B, 3, T, S, S) and spectrograms (B, 1, F, M).
         """
-        lengths = [len(window.waveform) for window in windows]
-        waveforms = np.zeros((len(windows), 1, max(lengths)), np.float32)
-        for row, window in enumerate(windows):
-            waveforms[row, 0, : len(window.waveform)] = window.waveform
-        frames = np.stack([window.frames for window in windows])[:, None]
-        raw: RawBatch = {
-            "frames": torch.from_numpy(frames).to(self.device),
-            "waveform": torch.from_numpy(waveforms).to(self.device),
-            "waveform_length": torch.tensor(lengths, device=self.device)[:, None],
-        }
         with torch.inference_mode():
-            batch: Batch = self.preprocessor(raw)
+            batch: Batch = self.preprocessor(raw_batch(windows, self.device))
         return batch["video"][:, 0], batch["audio"][:, 0]
 
     def score(
@@ -373,16 +363,10 @@ class EmotionRecognizer(HubModel):
     ) -> WindowTable:
         """What the model computes of every window of a clip."""
         people, batches = self.batches(recording, use=use, progress=progress)
-        numbers: list[int] = []
-        times: list[tuple[float, float]] = []
-        senses: list[tuple[bool, bool]] = []
-        parts: list[list[Floats]] = []
-        for windows, video, audio in batches:
-            parts.append(compute(video, audio, senses_of(self.model, windows)))
-            senses += [window.senses for window in windows]
-            numbers += [window.person for window in windows]
-            times += [(window.start, window.end) for window in windows]
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return WindowTable(
-            people, np.array(numbers), np.array(times, np.float32), np.array(senses), columns
+        return WindowTable.gathered(
+            people,
+            (
+                (windows, compute(video, audio, senses_of(self.model, windows)))
+                for windows, video, audio in batches
+            ),
         )

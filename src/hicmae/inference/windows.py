@@ -12,7 +12,9 @@ from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from hicmae.data.batches import RawBatch
 from hicmae.data.sampling import evaluation_windows
 from hicmae.errors import DataError
 from hicmae.faces.people import PersonTrack
@@ -63,34 +65,6 @@ class WindowPlan:
     frames: tuple[int, ...]
     end: int
     seen: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class WindowTable:
-    """What was computed of the windows of a clip.
-
-    Attributes:
-        people: Who is in view.
-        numbers: Whose each window is (W,).
-        times: Start and end of each window (W, 2).
-        senses: Whether it was seen and whether it was heard (W, 2).
-        columns: What was computed, each (W, ...).
-    """
-
-    people: list[PersonTrack]
-    numbers: npt.NDArray[np.int64]
-    times: npt.NDArray[np.float32]
-    senses: npt.NDArray[np.bool_]
-    columns: list[npt.NDArray[np.float32]]
-
-    def of(self, number: int) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
-        """Times and columns of the windows of one person."""
-        own = self.numbers == number
-        return self.times[own], [column[own] for column in self.columns]
-
-    def senses_of(self, number: int) -> npt.NDArray[np.bool_]:
-        """Whether the windows of one person were seen and heard."""
-        return self.senses[self.numbers == number]
 
 
 def frame_step(stride: int, fps: float) -> int:
@@ -260,6 +234,25 @@ def in_batches(
         done = read
         progress(done)
     progress(1.0)
+
+
+def raw_batch(windows: Sequence[InputWindow], device: torch.device) -> RawBatch:
+    """Windows as a data loader gives clips of one view.
+
+    Args:
+        windows: B windows, at least 1.
+        device: Where they go.
+    """
+    lengths = [len(window.waveform) for window in windows]
+    waveforms = np.zeros((len(windows), 1, max(lengths)), np.float32)
+    for row, window in enumerate(windows):
+        waveforms[row, 0, : len(window.waveform)] = window.waveform
+    frames = np.stack([window.frames for window in windows])[:, None]
+    return {
+        "frames": torch.from_numpy(frames).to(device),
+        "waveform": torch.from_numpy(waveforms).to(device),
+        "waveform_length": torch.tensor(lengths, device=device)[:, None],
+    }
 
 
 class _Crops:

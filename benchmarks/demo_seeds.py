@@ -31,7 +31,10 @@ def main() -> None:
     table = pd.DataFrame(scores).T
     table["difference"] = table["pre-trained"] - table["from scratch"]
     print(f"\n| seed | {' | '.join(table.columns)} |\n|{' --- |' * (len(table.columns) + 1)}")
-    for name, row in [*table.iterrows(), ("mean", table.mean()), ("spread", table.std())]:
+    rows = list(table.iterrows())
+    if len(table) > 1:
+        rows += [("mean", table.mean()), ("standard deviation", table.std())]
+    for name, row in rows:
         print(f"| {name} | {' | '.join(f'{value:.1f}' for value in row)} |")
 
 

@@ -118,6 +118,8 @@ def test_probes_of_emotion_tell_what_features_hold(monkeypatch):
     for kind in ("linear", "nearest"):
         assert probes.accuracy(kind, telling, clips, 2) == 100
         assert 10 < probes.accuracy(kind, empty, clips, None) < 60
+    assert probes.share_between(telling, clips["emotion"]) > 80
+    assert probes.share_between(telling, clips["subject"]) < 20
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@
 Takes the features of the labelled clips from checkpoints of `experiment.py` with `hicmae embed`, a
 mean for each clip, and classifies them by logistic regression and by their nearest neighbours,
 leaving two actors out in turn. How strong the regression is held back is chosen within the actors
-of training. Writes `probes.csv`; features that are there are not made again.
+of training. Also tells how much of what features vary by lies between actors and how much between
+emotions. Writes `probes.csv` and `shares.csv`; features that are there are not made again.
 """
 
 from __future__ import annotations
@@ -87,6 +88,13 @@ def accuracy(
     return float(np.mean(scores))
 
 
+def share_between(inputs: npt.NDArray[np.float32], groups: pd.Series[str]) -> float:
+    """Share of the variance of standardised features that lies between groups, in percent."""
+    standardised = pd.DataFrame(StandardScaler().fit_transform(inputs))
+    means = standardised.groupby(groups.to_numpy()).transform("mean")
+    return float(100 * means.to_numpy().var(axis=0).mean())
+
+
 def main() -> None:
     """Looks at every checkpoint that is there."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -95,14 +103,18 @@ def main() -> None:
     clips = pd.read_csv(folder / "labelled.csv", dtype=str)
     clips.index = pd.Index(clips["video"].map(lambda path: Path(path).stem))
     found = {"epoch 0": untrained(Experiment(folder))}
-    found |= {f"epoch {epoch}": checkpoint(folder / "pretraining", epoch) for epoch in SNAPSHOTS}
-    found |= {name: checkpoint(folder / f"pretraining-{name}") for name in VARIANTS}
-    rows = []
+    runs = {"": folder / "pretraining"} | {f"{v}, ": folder / f"pretraining-{v}" for v in VARIANTS}
+    for variant, run in runs.items():
+        found |= {f"{variant}epoch {epoch}": checkpoint(run, epoch) for epoch in SNAPSHOTS}
+    rows, between = [], []
     for name, weights in found.items():
         if weights is None:
             continue
-        sets, names = features(folder, weights, name.replace(" ", "-"))
+        sets, names = features(folder, weights, name.replace(", ", "-").replace(" ", "-"))
         here = clips.loc[names].reset_index(drop=True)
+        for modality, inputs in sets.items():
+            actors, emotions = (share_between(inputs, here[key]) for key in ("subject", "emotion"))
+            between.append((name, modality, round(actors), round(emotions)))
         for labels, share in LABELS.items():
             per_class = None if labels == "all" else round(share * 24)
             for modality, inputs in sets.items():
@@ -112,6 +124,10 @@ def main() -> None:
     columns = ["pre-training", "features", "probe", "labels", "accuracy"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_csv(folder / "probes.csv", index=False)
+    columns = ["pre-training", "features", "between actors %", "between emotions %"]
+    shares = pd.DataFrame(between, columns=columns)
+    shares.to_csv(folder / "shares.csv", index=False)
+    print(shares.pivot(index="pre-training", columns="features"))
     print(
         table.pivot_table(
             index=["features", "probe", "pre-training"],

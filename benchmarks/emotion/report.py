@@ -16,12 +16,20 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from experiment import LABELS, MODALITIES, STARTS
+from experiment import LABELS, MODALITIES, STARTS, VARIANTS
 from matplotlib.figure import Figure
+from probes import SNAPSHOTS
 
 DRAWS = 10_000
 CHANCE = 100 / 6
 SHARE_OF_TRAINING = 0.95  # of the clips without labels; the others are held out
+HELD_OUT = {
+    "val/video": "video error",
+    "val/audio": "audio error",
+    "val/contrast_4": "contrast",
+    "val/audio_to_video_set_2": "audio to video",
+    "val/video_to_audio_set_2": "video to audio",
+}
 COLOURS = {"scratch": "#000000", "pre-trained": "#0072B2"}
 FEATURE_COLOURS = {"both": "#000000", "audio": "#D55E00", "video": "#009E73"}
 Numbers = npt.NDArray[np.float64]
@@ -77,6 +85,17 @@ def better(runs: list[pd.DataFrame | None]) -> pd.DataFrame | None:
     return max(done, key=lambda table: table.mean(axis=None), default=None)
 
 
+def pretraining_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """Held-out figures of a pre-training after the epochs of the probes; None before the first."""
+    tables = [pd.read_csv(path) for path in sorted(folder.glob(f"{name}/version_*/metrics.csv"))]
+    table = pd.concat(tables) if tables else pd.DataFrame()
+    if not set(HELD_OUT) <= set(table):
+        return None
+    table = table.groupby("epoch")[list(HELD_OUT)].last().rename(columns=HELD_OUT)
+    table.index += 1
+    return table.loc[[epoch for epoch in SNAPSHOTS if epoch in table.index]]
+
+
 def labels_figure(folder: Path) -> Figure:
     """Accuracy against labels, pre-trained and from scratch."""
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")
@@ -115,7 +134,7 @@ def labels_figure(folder: Path) -> Figure:
 def probes_figure(folder: Path) -> Figure:
     """What frozen features tell, against the views of clips that they were learnt from."""
     table = pd.read_csv(folder / "probes.csv", dtype={"labels": str})
-    epochs = table["pre-training"].str.extract(r"epoch (\d+)")[0].astype(float)
+    epochs = table["pre-training"].str.extract(r"^epoch (\d+)")[0].astype(float)
     clips = len(pd.read_csv(folder / "unlabelled.csv"))
     table = table.assign(views=epochs * clips * SHARE_OF_TRAINING / 1000).dropna()
     figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -142,6 +161,10 @@ def main() -> None:
     folder = options.folder
     clips = pd.read_csv(folder / "labelled.csv", dtype=str)
     actor = pd.Series(clips["subject"].to_numpy(), index=[Path(v).stem for v in clips["video"]])
+    for name in ("pretraining", *(f"pretraining-{variant}" for variant in VARIANTS)):
+        table = pretraining_table(folder, name)
+        if table is not None:
+            print(f"{name}, by epoch\n{table.round(3).to_string()}\n")
     print("| fine-tuned | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
     runs = {
         (start, labels, modality): correct(folder, f"{start}-{labels}-{modality}")

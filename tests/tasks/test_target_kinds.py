@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 from tiny import CLASSES, keep
-from tiny_tasks import tiny_task
+from tiny_tasks import make_batch, tiny_task, tiny_trainer
+from torch.utils.data import DataLoader
 
 from hicmae.checkpoints.reading import read_model
 from hicmae.cli import main
@@ -85,6 +86,30 @@ class TestScores:
         assert scores["F1_macro"].item() == pytest.approx((0.5 + 1) / 2)
         assert scores["exact"].item() == pytest.approx(1 / 3)
         assert matrix is None
+
+    def test_labels_that_no_clip_has_are_left_out_and_named(self, recwarn):
+        """They have no recall, and would count as 0 however good the answers are."""
+        known = torch.tensor([[1.0, 0, 0], [0, 0, 1], [1, 0, 1], [0, 0, 0]])
+        task, batch = tiny_task("classify", target_kind="labels"), make_batch() | {"target": known}
+        with torch.no_grad():
+            answers = task.eval()(batch)
+        others = LabelMetrics(2)
+        others.update(answers[:, ::2], known[:, ::2])
+        clips = DataLoader([batch], batch_size=None)
+        logged = tiny_trainer().validate(task, clips, verbose=False)[0]
+        for name in ("mAP", "F1_macro"):
+            assert logged[f"val/{name}"] == pytest.approx(others.compute()[0][name].item())
+        told = [str(warning.message) for warning in recwarn]
+        assert [words for words in told if "label" in words or "positive" in words] == [
+            "No val clip has the label calm: val/mAP and val/F1_macro are means over the others."
+        ]
+
+    def test_labels_of_which_no_clip_has_any_have_no_mean(self):
+        metrics = LabelMetrics(2)
+        metrics.update(torch.rand(3, 2), torch.zeros(3, 2))
+        scores = metrics.compute()[0]
+        assert scores["mAP"].isnan()
+        assert scores["F1_macro"].isnan()
 
 
 @pytest.fixture(scope="module")

@@ -56,8 +56,9 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
     confusion matrix and `test_predictions.csv`. Clips that carry a group are judged by group, under
     the same names; see `RecognitionTask`. Of mixtures those figures compare the largest share with
     the largest, and `KL` (of the answer from the target, in nats) and `cosine` the shares. Of
-    labels `mAP` (average precision) and `F1_macro` are means over the labels, and `exact` is the
-    share of clips all of whose labels are right; a label is given from a probability of 0.5.
+    labels `mAP` (average precision) and `F1_macro` are means over those that any clip has, and
+    `exact` is the share of clips all of whose labels are right; a label is given from a probability
+    of 0.5.
 
     Args:
         class_names: The classes in the order of their indices. On the command line they come from
@@ -194,6 +195,8 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
     def log_scores(self, stage: str, metrics: ClassificationMetrics | LabelMetrics) -> None:
         """Logs the scores; testing also draws the confusion matrix, where there is one."""
         scores, matrix = metrics.compute()
+        if isinstance(metrics, LabelMetrics):
+            self._tell_missing(stage, metrics.there())
         if self.blend_rule is not None and isinstance(metrics, DistributionMetrics):
             shares, targets = metrics.kept.compute()
             if stage == "val":
@@ -206,6 +209,19 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
             self.log(f"{stage}/{name}", score, prog_bar=stage == "val" and shown)
         if stage == "test" and matrix is not None:
             log_figure(self, "confusion", confusion_figure(matrix, self.class_names))
+
+    def _tell_missing(self, stage: str, there: Tensor) -> None:
+        """Warns of labels that no clip has; `there` (K,) tells which are."""
+        missing = [
+            name for name, is_there in zip(self.class_names, there, strict=True) if not is_there
+        ]
+        if not missing or self.trainer.sanity_checking:
+            return
+        means = "are means over the others" if there.any() else "are not a number"
+        rank_zero_warn(
+            f"No {stage} clip has the label {' or '.join(missing)}: {stage}/mAP and "
+            f"{stage}/F1_macro {means}."
+        )
 
     def log_confidence(self, outputs: Tensor, targets: Tensor) -> None:
         """Logs calibration error, Brier score, likelihood and area under risk, and draws them.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import (
@@ -21,6 +23,7 @@ from torchmetrics.classification import (
     MultilabelAveragePrecision,
     MultilabelExactMatch,
     MultilabelF1Score,
+    MultilabelStatScores,
 )
 
 from hicmae.errors import ConfigError
@@ -114,6 +117,8 @@ class DistributionMetrics(ClassificationMetrics):
 class LabelMetrics(nn.Module):
     """Means over the labels of average precision and F1, and the share of wholly right clips.
 
+    The means are over the labels that any clip has; without one they are not a number.
+
     Args:
         labels: Number of labels, K.
 
@@ -124,25 +129,41 @@ class LabelMetrics(nn.Module):
     def __init__(self, labels: int) -> None:
         super().__init__()
         _require_several(labels)
-        self.scores = MetricCollection(
+        self.means = MetricCollection(
             {
-                "mAP": MultilabelAveragePrecision(labels, average="macro"),
-                "F1_macro": MultilabelF1Score(labels, average="macro"),
-                "exact": MultilabelExactMatch(labels),
+                "mAP": MultilabelAveragePrecision(labels, average="none"),
+                "F1_macro": MultilabelF1Score(labels, average="none"),
             }
         )
+        self.exact = MultilabelExactMatch(labels)
+        self.counts = MultilabelStatScores(labels, average="none")
 
     def update(self, probabilities: Tensor, targets: Tensor) -> None:
         """Adds clips: probabilities and targets (B, K); of a group, half of its clips decide."""
-        self.scores.update(probabilities, (targets >= 0.5).long())
+        for metric in self._metrics():
+            metric.update(probabilities, (targets >= 0.5).long())
 
     def compute(self) -> tuple[dict[str, Tensor], None]:
         """Scores by name, each in [0, 1]; there is no confusion of labels."""
-        return self.scores.compute(), None
+        there = self.there()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No positive samples")  # they are left out
+            of_labels = self.means.compute()
+        means = {name: scores[there].mean() for name, scores in of_labels.items()}
+        return {**means, "exact": self.exact.compute()}, None
+
+    def there(self) -> Tensor:
+        """Which labels any clip has, bool (K,)."""
+        support: Tensor = self.counts.compute()[:, -1]
+        return support > 0
 
     def reset(self) -> None:
         """Forgets all clips."""
-        self.scores.reset()
+        for metric in self._metrics():
+            metric.reset()
+
+    def _metrics(self) -> tuple[MetricCollection | Metric, ...]:
+        return self.means, self.exact, self.counts
 
 
 class RegressionMetrics(nn.Module):

@@ -1,8 +1,5 @@
 """The published pre-training config on two real processes, started by the command."""
 
-import os
-import signal
-import subprocess
 import sys
 
 import pandas as pd
@@ -10,6 +7,7 @@ import pytest
 import torch
 import yaml
 from fakes.voxceleb2 import write_voxceleb2
+from shell import run_to_the_end
 from tiny import ARCHITECTURE, INPUTS, TRAINER, tiny_architecture
 
 from hicmae.checkpoints import load_pretrained
@@ -49,30 +47,14 @@ def tiny(tmp_path, monkeypatch):
     return tmp_path / "tiny.yaml"
 
 
-def command(*arguments, timeout):
-    """Runs the command in a process of its own; what it starts ends with it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hicmae.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        said, _ = process.communicate(timeout=20)
-        pytest.fail(f"not done after {timeout} s:\n{said[-3000:]}")
-    assert process.returncode == 0, said[-3000:]
-    return said
-
-
 @pytest.mark.slow
 class TestPretraining:
     @pytest.mark.parametrize("overlay", ["ddp", "fsdp"])
     def test_runs_and_leaves_one_checkpoint_that_fits(self, overlay, root, tiny, tmp_path):
-        said = command(
+        said = run_to_the_end(
+            sys.executable,
+            "-m",
+            "hicmae.cli",
             "fit",
             "--config=pretrain.yaml",
             f"--config=trainer/{overlay}.yaml",

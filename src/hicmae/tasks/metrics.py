@@ -38,6 +38,17 @@ def _require_several(classes: int) -> None:
         )
 
 
+def _widen(classes: int, *metrics: Metric) -> None:
+    """Gives metrics that keep lists and have seen no clip an empty part for each of them.
+
+    Else a process without clips could not join the others when parts (B, K) are gathered.
+    """
+    for metric in metrics:
+        if not metric.update_called:
+            none = torch.empty(0, classes, device=metric.device)
+            metric.update(none, none.long())
+
+
 class ClassificationMetrics(nn.Module):
     """UAR, WAR, weighted and macro F1, and the confusion matrix.
 
@@ -92,6 +103,7 @@ class DistributionMetrics(ClassificationMetrics):
 
     def __init__(self, classes: int) -> None:
         super().__init__(classes)
+        self.classes = classes
         self.kept = KeptShares()
         self.shares = MetricCollection({"KL": KLDivergence(), "cosine": CosineSimilarity("mean")})
 
@@ -104,6 +116,7 @@ class DistributionMetrics(ClassificationMetrics):
 
     def compute(self) -> tuple[dict[str, Tensor], Tensor]:
         """Scores by name, and counts of the classes with the largest shares (K, K)."""
+        _widen(self.classes, self.kept, self.shares["cosine"])
         scores, matrix = super().compute()
         return {**scores, **{name: part.compute() for name, part in self.shares.items()}}, matrix
 
@@ -129,6 +142,7 @@ class LabelMetrics(nn.Module):
     def __init__(self, labels: int) -> None:
         super().__init__()
         _require_several(labels)
+        self.labels = labels
         self.means = MetricCollection(
             {
                 "mAP": MultilabelAveragePrecision(labels, average="none"),
@@ -145,6 +159,7 @@ class LabelMetrics(nn.Module):
 
     def compute(self) -> tuple[dict[str, Tensor], None]:
         """Scores by name, each in [0, 1]; there is no confusion of labels."""
+        _widen(self.labels, self.means["mAP"])
         there = self.there()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No positive samples")  # they are left out

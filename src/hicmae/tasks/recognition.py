@@ -25,7 +25,7 @@ from hicmae.models import (
 from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, LabelMetrics, RegressionMetrics
-from hicmae.tasks.parallel import of_all_processes
+from hicmae.tasks.parallel import of_all_processes, summed_over_processes
 from hicmae.tasks.predictions import doubt_columns, with_columns, write_rows
 from hicmae.tasks.senses import check_shares, dropped, senses_for
 from hicmae.weights.description import (
@@ -150,6 +150,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         self.wanted_error: float | None = None
         self._last_features: Tensor | None = None  # (B, D), of a batch
         self._rows: list[dict[str, Any]] = []
+        self._losses: list[Tensor] = []
         self._judged: list[tuple[Tensor, Tensor]] = []
         self._grouped = GroupedOutputs()
 
@@ -247,7 +248,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
 
     @abstractmethod
     def evaluation_loss(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """The loss that validation and test log for a batch.
+        """The loss of a batch, of which validation and test log the mean.
 
         Args:
             outputs: What `forward` gave (B, O).
@@ -281,10 +282,11 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch."""
         if not empty(batch):
-            self._measure(batch, "val", self.validation_metrics)
+            self._measure(batch, self.validation_metrics)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics of the whole validation set."""
+        self._log_loss("val")
         self._judge_groups(self.validation_metrics)
         self.log_scores("val", self.validation_metrics)
         self.validation_metrics.reset()
@@ -292,11 +294,12 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Measures a batch and keeps its predictions."""
         if not empty(batch):
-            outputs = self._measure(batch, "test", self.test_metrics)
+            outputs = self._measure(batch, self.test_metrics)
             self._rows += self._rows_of(batch, outputs)
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics of the whole test set and writes its predictions."""
+        self._log_loss("test")
         groups = self._judge_groups(self.test_metrics)
         self.log_scores("test", self.test_metrics)
         self.test_metrics.reset()
@@ -320,17 +323,26 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         )
         return with_columns(self.table_rows(batch, self.told(outputs)), columns)
 
-    def _measure(self, batch: Batch, stage: str, metrics: Metrics) -> Tensor:
+    def _measure(self, batch: Batch, metrics: Metrics) -> Tensor:
         targets = require_plain_targets(batch)
         outputs: Tensor = self(batch)
         loss = self.evaluation_loss(outputs, targets)
         if loss is not None:
-            self.log_losses({"loss": loss}, stage, len(targets))
+            clips = len(targets)
+            self._losses.append(torch.stack([loss * clips, loss.new_tensor(clips)]))
         if "group" in batch:
             self._grouped.add(batch["group"], batch["id"], outputs, targets)
         else:
             self._judge(outputs, targets, metrics)
         return outputs
+
+    def _log_loss(self, stage: str) -> None:
+        """Logs the mean over the clips of all processes, some of which may have no loss."""
+        own = torch.stack([torch.zeros(2, device=self.device), *self._losses]).sum(0)
+        self._losses = []
+        total, clips = summed_over_processes(own)
+        if clips:
+            self.log(f"{stage}/loss", total / clips, prog_bar=True, sync_dist=True)
 
     def _judge(self, outputs: Tensor, targets: Tensor, metrics: Metrics) -> None:
         tested = metrics is self.test_metrics

@@ -36,7 +36,7 @@ def refusal(method: str, headers: Mapping[str, str], *, only_here: bool) -> str:
     """
     host = headers.get("host", "")
     if only_here and not is_loopback(_name(host)):
-        return "This page is for this computer alone: open it at 127.0.0.1, or choose a --host."
+        return "This page is for this computer alone: open it as hicmae says, or choose a --host."
     if method in _ONLY_READ:
         return ""
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")

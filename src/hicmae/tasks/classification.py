@@ -24,10 +24,10 @@ from hicmae.tasks.confidence import (
 )
 from hicmae.tasks.figures import confusion_figure, log_figure
 from hicmae.tasks.metrics import ClassificationMetrics, DistributionMetrics, LabelMetrics
+from hicmae.tasks.predictions import as_floats
 from hicmae.tasks.recognition import (
     LabelKind,
     RecognitionTask,
-    as_floats,
     require_plain_targets,
     require_targets,
 )

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from hicmae.answers import Reliability
-from hicmae.choices import use_of
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings
 from hicmae.errors import CheckpointError, ConfigError
@@ -26,7 +25,7 @@ from hicmae.tasks.base import AudioVisualTask, empty
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.metrics import ClassificationMetrics, LabelMetrics, RegressionMetrics
 from hicmae.tasks.parallel import of_all_processes, summed_over_processes
-from hicmae.tasks.predictions import doubt_columns, with_columns, write_rows
+from hicmae.tasks.predictions import columns_beside, with_columns, write_rows
 from hicmae.tasks.senses import check_shares, dropped, senses_for
 from hicmae.weights.description import (
     DESCRIPTION,
@@ -312,14 +311,10 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         write_rows(self.trainer, "test_group_predictions", groups)
 
     def _rows_of(self, batch: Batch, outputs: Tensor) -> list[dict[str, Any]]:
-        """Rows of the predictions file, with what was used of clips that may lack a sense."""
-        senses = batch.get("senses")
-        columns: dict[str, list[Any]] = {}
-        if senses is not None and self.model.stand_ins:
-            columns["used"] = [use_of(*used) for used in senses.tolist()]
-        whole = None if senses is None else senses.all(1)
-        columns |= doubt_columns(
-            self.reliability, outputs, self.wanted_error, self._last_features, whole
+        """Rows of the predictions file for the clips of the batch answered last."""
+        senses = batch.get("senses") if self.model.stand_ins else None
+        columns = columns_beside(
+            self.reliability, outputs, self.wanted_error, self._last_features, senses
         )
         return with_columns(self.table_rows(batch, self.told(outputs)), columns)
 
@@ -360,8 +355,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         targets = torch.stack([group.target for group in groups]).to(self.device)
         self._judge(outputs, targets, metrics)
         batch: Batch = {"id": [group.name for group in groups], "target": targets}
-        doubts = doubt_columns(self.reliability, outputs, self.wanted_error)
-        rows = with_columns(self.table_rows(batch, self.told(outputs)), doubts)
+        beside = columns_beside(self.reliability, outputs, self.wanted_error)
+        rows = with_columns(self.table_rows(batch, self.told(outputs)), beside)
         return [
             {"group": row.pop("id"), "clips": group.clips} | row
             for row, group in zip(rows, groups, strict=True)
@@ -395,8 +390,3 @@ def require_targets(batch: Batch) -> Tensor | MixedTarget:
 def require_plain_targets(batch: Batch) -> Tensor:
     """The targets of a batch that nothing has mixed; see `require_targets`."""
     return cast("Tensor", require_targets(batch))  # mixing takes classes in training alone
-
-
-def as_floats(values: Tensor) -> list[list[float]]:
-    """Rows of plain numbers."""
-    return torch.as_tensor(values).detach().cpu().double().tolist()

@@ -16,9 +16,9 @@ from hicmae.models import ACTIVATIONS, Activation
 from hicmae.objectives.regression import REGRESSION_LOSSES, RegressionLoss
 from hicmae.tasks.base import empty
 from hicmae.tasks.metrics import RegressionMetrics
+from hicmae.tasks.predictions import as_floats
 from hicmae.tasks.recognition import (
     RecognitionTask,
-    as_floats,
     require_plain_targets,
     require_targets,
 )

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
 from timm.data.mixup import mixup_target
 from timm.loss import SoftTargetCrossEntropy
 from tiny import CLASSES, keep
-from tiny_tasks import tiny_task, tiny_trainer
+from tiny_tasks import Batches, make_batch, tiny_task, tiny_trainer
 from torch.utils.data import DataLoader
 
 from hicmae.cli import main
@@ -175,6 +176,31 @@ class TestMovingAverage:
                 torch.testing.assert_close(ours[name], weight, atol=1e-6, rtol=1e-5)
         last = witness.trained[-1]
         assert any(not torch.allclose(last[name], weight) for name, weight in expected.items())
+
+    def test_thresholds_of_blends_are_those_of_the_averaged_weights(self, tmp_path):
+        """Also in checkpoints of epochs without validation, over which they stay as they are."""
+        blends = {"target_kind": "distribution", "blends": CLASSES}
+        val = make_batch(24, label="soft", seed=1)
+        parts = torch.tensor([[0.7, 0.3, 0], [0.5, 0, 0.5], [1, 0, 0], [0, 0.7, 0.3]])
+        val["target"] = parts.repeat(6, 1)
+        data = Batches([make_batch(label="soft", seed=n) for n in range(3)], [val])
+        every = ModelCheckpoint(
+            tmp_path, save_top_k=-1, filename="{epoch}", save_on_train_epoch_end=True
+        )
+        task = tiny_task("classify", learning_rate=0.3, **blends)
+        options = {"max_epochs": 4, "check_val_every_n_epoch": 2}
+        tiny_trainer(None, MovingAverage(decay=0.75), every, **options).fit(task, datamodule=data)
+        kept, fitted = [], []
+        for epoch in range(4):
+            weights = load(tmp_path / f"epoch={epoch}.ckpt")["state_dict"]
+            kept.append(weights["blend_rule.thresholds"])
+            task.load_state_dict(weights)
+            with torch.no_grad():
+                task.blend_rule.fit(task.eval()(val), val["target"])
+            fitted.append(task.blend_rule.thresholds.clone())
+        torch.testing.assert_close(kept[1::2], fitted[1::2])
+        torch.testing.assert_close(kept[2], kept[1])
+        assert (kept[3] > kept[1]).all()
 
     def test_overlay_keeps_and_tests_averaged_weights(self, config, tmp_path):
         done = fit(config, tmp_path / "whole", *self.OVERLAY)

@@ -46,9 +46,15 @@ class MovingAverage(EMAWeightAveraging):
             super().on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Goes back to the trained weights."""
-        if trainer.state.fn == TrainerFn.FITTING:
+        """Leaves the average in its place: only now does the task fit thresholds to its answers."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Goes back to the trained weights, which share what was fitted: averaging keeps it."""
+        if trainer.state.fn == TrainerFn.FITTING and self._average_model is not None:
             super().on_validation_epoch_end(trainer, pl_module)
+            fitted = self._average_model.module.buffers()
+            for trained, average in zip(pl_module.buffers(), fitted, strict=True):
+                trained.copy_(average)
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from tiny import CLASSES, tiny_architecture
 
-from hicmae.answers import Familiarity, Reliability, RiskCoverage
+from hicmae.answers import Familiarity, Reliability, RiskCoverage, threshold_of
 from hicmae.answers.calibration import fit_temperature, with_temperature
 from hicmae.answers.selection import area_under_risk
-from hicmae.errors import CheckpointError
+from hicmae.errors import CheckpointError, ConfigError
 from hicmae.weights.description import ModelDescription
 
 
@@ -189,3 +189,11 @@ def test_values_are_told_with_their_spread():
     assert known.spread == pytest.approx((1.0, math.sqrt(2)))
     assert known.calibrated(values) is values
     assert TypeAdapter(Reliability).validate_json(json.dumps(asdict(known))) == known
+
+
+def test_the_error_that_is_told_to_be_had_can_be_had():
+    curve = RiskCoverage((0.9, 0.5), (0.75, 1.0), (0.333333, 0.5))
+    known = Reliability(clips=4, risk_coverage=curve)
+    with pytest.raises(ConfigError, match=r"give 0\.34 or more"):
+        threshold_of(known, 0.33)
+    assert threshold_of(known, 0.34) == 0.9

@@ -97,9 +97,9 @@ def threshold_of(known: Reliability | None, wanted_error: float) -> float:
         )
     threshold = known.risk_coverage.threshold(wanted_error)
     if threshold is None:
+        least = math.ceil(100 * min(known.risk_coverage.error)) / 100
         raise ConfigError(
             f"wanted_error is {wanted_error}, but of {known.clips} validation clips even the "
-            f"surest answers were wrong more often: give {min(known.risk_coverage.error):.2f} "
-            "or more."
+            f"surest answers were wrong more often: give {least:.2f} or more."
         )
     return threshold

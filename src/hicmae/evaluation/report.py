@@ -32,8 +32,8 @@ _CAPTION = (
 _BAR_INCHES = 0.62
 _HEAD_INCHES = 0.75
 _NOTES = """\
-- Scores are over the answers of all folds together, as published totals are; in brackets the mean
-  of the folds ± their standard deviation (n - 1).
+- Scores are over the answers of all folds together, as HiCMAE's published totals are; in brackets
+  the mean of the folds ± their standard deviation (n - 1).
 - "tested checkpoint" says how the epoch was chosen. In rows with "{on_test}",
   the test clips themselves chose it, which raises the score.
 - Rows with a part of the folds do not compare with published totals.

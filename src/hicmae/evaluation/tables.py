@@ -190,7 +190,7 @@ def _notes(results: Results) -> str:
         notes.append(
             "Mean ± std: mean of the folds' scores and their standard deviation (n - 1 in the "
             "denominator). Pooled: computed once, over the answers of all folds together, as "
-            "published totals are."
+            "HiCMAE's published totals are."
         )
     if results.grouped:
         notes.append("The outputs of the clips of a group are averaged; groups are judged.")

@@ -1,6 +1,7 @@
 """What version 0.1 wrote is read: checkpoints, runs, converted folders, tables and features."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -99,6 +100,28 @@ def test_a_run_goes_on(kind, clips):
     assert saved["epoch"] == 2
     before = torch.load(checkpoint, weights_only=True)
     assert saved["global_step"] == before["global_step"] * 3 // 2
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_run_that_had_ended_learns_what_its_answers_are_worth(kind, clips):
+    """Nothing is trained any more; the checkpoint, which described nothing, then does."""
+    checkpoint = Path("runs", kind, "checkpoints", "best.ckpt")  # where the run had it
+    checkpoint.parent.mkdir(parents=True)
+    shutil.copy(WRITTEN / f"{kind}.ckpt", checkpoint)
+    before, described = outputs(checkpoint)
+    main(["fit", "--config", str(WRITTEN / f"{kind}.yaml"), "--ckpt_path", str(checkpoint)])
+    after, description = outputs(checkpoint)
+    assert after == before
+    known = description.reliability
+    assert known.clips == 3
+    assert (known.temperature is not None) == (kind == "classification")
+    assert len(known.spread) == (2 if kind == "regression" else 0)
+    assert known.familiarity.fits(4 * 8)
+    for name in ("kind", "outputs", "architecture", "activation", "inputs", "modality"):
+        assert getattr(description, name) == getattr(described, name), name
+    for name in ("task", "epochs", "steps"):
+        assert description.training[name] == described.training[name]
+    assert description.training["data"].items() >= described.training["data"].items()
 
 
 def test_a_run_is_tested(clips, capsys):

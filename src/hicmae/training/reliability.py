@@ -23,7 +23,6 @@ from hicmae.tasks.confidence import confidence_scores
 from hicmae.tasks.groups import GroupedOutputs
 from hicmae.tasks.parallel import of_all_processes
 from hicmae.tasks.recognition import require_plain_targets
-from hicmae.weights.description import DESCRIPTION
 from hicmae.weights.reading import read_torch
 
 log = logging.getLogger(__name__)
@@ -65,9 +64,7 @@ def learn_reliability(
         return
     task.reliability = reliability
     if trainer.is_global_zero:
-        known = content.get(DESCRIPTION) or {}  # older versions described nothing
-        facts = task.describe(data.describe_inputs(), known.get("training", {}))
-        content[DESCRIPTION] = facts and facts.as_plain()
+        task.on_save_checkpoint(content)  # describes the model anew, with what is now known of it
         trainer.strategy.checkpoint_io.save_checkpoint(content, checkpoint)
     trainer.strategy.barrier("the checkpoint knows its reliability")
 

@@ -10,8 +10,10 @@ from rich.console import Console
 from tiny import CLASSES
 from tiny_models import write_model
 
+from hicmae.answers.blends import Blends
 from hicmae.checkpoints import load_recognition_model
 from hicmae.checkpoints.card import model_card
+from hicmae.errors import CheckpointError
 from hicmae.export.graph import ClipModel
 from hicmae.inference.drawing import Annotator
 from hicmae.inference.recognizer import EmotionRecognizer
@@ -27,7 +29,7 @@ def model(request, tmp_path_factory):
     return request.param, write_model(folder, target_kind=request.param)
 
 
-def recognition_of(scores, kind):
+def recognition_of(scores, kind, blends=None):
     windows = np.array(scores, np.float32)
     times = np.arange(len(windows), dtype=np.float32)
     boxes = np.zeros((0, 4), np.float32)
@@ -35,7 +37,7 @@ def recognition_of(scores, kind):
     spans = np.stack([times, times + 1], axis=1)
     end = float(len(windows))
     person = Person(1, 0.0, end, windows.mean(0), spans, windows, boxes[:, 0], boxes, seen)
-    return Recognition("clip", "classification", tuple(CLASSES), end, (person,), kind)
+    return Recognition("clip", "classification", tuple(CLASSES), end, (person,), kind, blends)
 
 
 def text_of(recognition):
@@ -49,6 +51,24 @@ def test_labels_are_those_from_a_half_on():
     assert named(CLASSES, scores, "labels") == "anger + joy"
     assert named(CLASSES, scores / 10, "labels") == "none"
     assert named(CLASSES, scores, "distribution") == named(CLASSES, scores, "class") == "joy"
+
+
+def test_blends_are_told_by_the_thresholds_of_the_model():
+    blends = Blends(("anger", "joy"), (0.3, 0.1))
+    windows = [[0.35, 0.05, 0.6], [0.5, 0.05, 0.45], [0.28, 0.1, 0.62], [0.1, 0.5, 0.4]]
+    told = recognition_of(windows, "distribution", blends)
+    names = [told.named(scores) for scores in told.people[0].window_scores]
+    assert names == ["joy 70 + anger 30", "anger 50 + joy 50", "joy", "calm"]
+    assert told.emotion == told.to_dict()["people"][0]["blend"] == "joy 70 + anger 30"
+    text = text_of(told)
+    assert "1.0-2.0 s anger 50 + joy 50" in text
+    assert "2.0-3.0 s joy 62%" in text
+    plain = recognition_of(windows, "distribution")
+    pictures = [
+        Annotator(one, 640, 360, 25.0).annotate(np.zeros((360, 640, 3), np.uint8), 1.0)
+        for one in (told, plain)
+    ]
+    assert (pictures[0] != pictures[1]).any()
 
 
 def test_the_table_names_labels_window_by_window_and_stretch_by_stretch():
@@ -106,3 +126,26 @@ def test_the_page_and_the_card_say_what_the_numbers_are(model, clip_factory):
         assert '<span class="hm-emotion">joy</span>' in page
         assert "add up to 100" in about
         assert "sum to 1" in card
+
+
+def test_a_shared_model_tells_blends_on_the_page_and_of_a_clip(tmp_path, clip_factory):
+    blends = Blends(tuple(CLASSES), (0.0, 1.0))
+    folder = write_model(tmp_path / "model", target_kind="distribution", blends=blends)
+    recognizer = EmotionRecognizer.from_pretrained(str(folder), faces="none")
+    clip = clip_factory("kinds.mp4", seconds=1.0, size=(48, 48))
+    first, second = sorted(CLASSES, key=recognizer.recognize(clip).scores.get)[:0:-1]
+    blend = f"{first} 50 + {second} 50"
+    assert recognizer.recognize(clip).emotion == blend
+    page = answer_html(analyse(recognizer, clip, UploadLimits()))
+    assert f'<span class="hm-emotion">{blend}</span>' in page
+    assert 'class="hm-share"' not in page
+
+
+@pytest.mark.parametrize(
+    ("blends", "words"),
+    [(Blends(("rage",), (0.1, 0.1)), "blends are of rage"), (Blends((), (0.1, 2.0)), "thresholds")],
+)
+def test_blends_that_no_model_can_have_are_refused(blends, words, tmp_path):
+    folder = write_model(tmp_path / "model", target_kind="distribution", blends=blends)
+    with pytest.raises(CheckpointError, match=words):
+        load_recognition_model(folder)

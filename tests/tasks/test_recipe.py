@@ -192,8 +192,11 @@ class TestMovingAverage:
         tiny_trainer(None, MovingAverage(decay=0.75), every, **options).fit(task, datamodule=data)
         kept, fitted = [], []
         for epoch in range(4):
-            weights = load(tmp_path / f"epoch={epoch}.ckpt")["state_dict"]
+            saved = load(tmp_path / f"epoch={epoch}.ckpt")
+            weights = saved["state_dict"]
             kept.append(weights["blend_rule.thresholds"])
+            told = saved["description"]["blends"]["thresholds"]
+            torch.testing.assert_close(torch.tensor(told), kept[-1])
             task.load_state_dict(weights)
             with torch.no_grad():
                 task.blend_rule.fit(task.eval()(val), val["target"])

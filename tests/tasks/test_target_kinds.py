@@ -11,12 +11,12 @@ from tiny import CLASSES, keep
 from tiny_tasks import make_batch, tiny_task, tiny_trainer
 from torch.utils.data import DataLoader
 
+from hicmae.answers.blends import BlendRule, Blends
 from hicmae.checkpoints.reading import read_model
 from hicmae.cli import main
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.evaluation.scores import outputs_of, read_run_predictions, scores_of
 from hicmae.objectives.classification import classification_loss
-from hicmae.tasks.blends import BlendRule
 from hicmae.tasks.metrics import DistributionMetrics, LabelMetrics
 from hicmae.training.commands import run
 from hicmae.weights.runs import checkpoint_of
@@ -203,6 +203,8 @@ def test_thresholds_of_blends_are_fitted_on_validation_and_kept(fit):
     folder = fit("--model.blends=[anger, calm]", monitor="blend", distribution=CLASSES)
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     kept = checkpoint["state_dict"]["blend_rule.thresholds"]
+    described = read_model(checkpoint_of(folder)).description.blends
+    assert described == Blends(("anger", "calm"), tuple(kept.tolist()))
     answers = read_run_predictions(folder)
     rule = BlendRule(CLASSES, ["anger", "calm"])
     shares = torch.tensor(answers[CLASSES].to_numpy(), dtype=torch.float32)

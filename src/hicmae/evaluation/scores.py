@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from hicmae.answers.blends import written_blend_scores
 from hicmae.errors import DataError
-from hicmae.tasks.blends import written_blend_scores
 from hicmae.tasks.confidence import confidence_scores
 from hicmae.tasks.metrics import (
     ClassificationMetrics,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from hicmae.colours import Colour, colours
-from hicmae.inference.results import Floats, Person, Recognition, doubt_words, named
+from hicmae.inference.results import Floats, Person, Recognition, doubt_words
 
 Picture = npt.NDArray[np.uint8]
 
@@ -152,10 +152,11 @@ class Annotator:
         outputs = self._recognition.outputs
         if self._recognition.kind == "classification":
             best = int(scores.argmax())
-            kind = self._recognition.target_kind
-            share = "" if kind == "labels" else f" {scores[best]:.0%}"
+            told = self._recognition.named(scores)
+            alone = self._recognition.target_kind != "labels" and told in outputs
+            share = f" {scores[best]:.0%}" if alone else ""
             doubt = "?" if doubt_words(person.sure, person.unfamiliarity) else ""
-            words = f"{number}{named(outputs, scores, kind)}{doubt}{share}"
+            words = f"{number}{told}{doubt}{share}"
             return [words], self._colours[best]
         values = [f"{name} {score:.2f}" for name, score in zip(outputs, scores, strict=True)]
         return ([f"person {person.number}"] if several else []) + values, _PAPER

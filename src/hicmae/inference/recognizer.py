@@ -324,6 +324,7 @@ class EmotionRecognizer(HubModel):
             source=recording.source,
             kind=self.kind,
             target_kind=self.description.target_kind,
+            blends=self.description.blends,
             outputs=self.outputs,
             duration=recording.duration,
             people=tuple(self.judge.person(track, recording, table) for track in table.people),

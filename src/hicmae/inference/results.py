@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from hicmae.answers.blends import Blends
 from hicmae.choices import USED, use_of
 from hicmae.data.options import TargetKind
 from hicmae.weights.description import ModelKind
@@ -71,6 +73,7 @@ class Recognition:
         duration: Length of the clip in seconds.
         people: Who is in view, the main person first; never empty.
         target_kind: Whether classes exclude each other, share the clip or are labels.
+        blends: How shares are told as blends of two; None if they are not.
         spread: How far values of the targets were off on validation clips, as standard deviations
             (O,); nothing of classes, or where that is not known.
     """
@@ -81,6 +84,7 @@ class Recognition:
     duration: float
     people: tuple[Person, ...]
     target_kind: TargetKind = "class"
+    blends: Blends | None = None
     spread: tuple[float, ...] = ()
 
     @property
@@ -93,7 +97,11 @@ class Recognition:
         """What the main person shows, as `named` has it; None for regression."""
         if self.kind != "classification":
             return None
-        return named(self.outputs, self.people[0].scores, self.target_kind)
+        return self.named(self.people[0].scores)
+
+    def named(self, scores: Floats) -> str:
+        """What is answered by scores (O,) of classes; see `named`."""
+        return named(self.outputs, scores, self.target_kind, self.blends)
 
     def scores_of(self, person: Person) -> dict[str, float]:
         """Scores of a person over the whole clip, by name."""
@@ -121,6 +129,7 @@ class Recognition:
                     "start": person.start,
                     "end": person.end,
                     **person.doubts,
+                    **({"blend": self.named(person.scores)} if self.blends else {}),
                     "scores": self.scores_of(person),
                     "windows": [
                         {"start": start, "end": end, "used": use_of(*senses)}
@@ -145,8 +154,15 @@ def used_words(window_senses: npt.NDArray[np.bool_]) -> str:
     return f"in part {words}" if "both" in used and words else words
 
 
-def named(outputs: Sequence[str], scores: Floats, target_kind: TargetKind) -> str:
-    """The class with the largest score (O,), or all labels from 0.5 on: `anger + fear`, `none`."""
+def named(
+    outputs: Sequence[str], scores: Floats, target_kind: TargetKind, blends: Blends | None = None
+) -> str:
+    """The class with the largest score (O,), or a blend of two: `anger 70 + fear 30`.
+
+    Of labels all from 0.5 on: `anger + fear`, `none`.
+    """
+    if blends is not None:
+        return blends.named(outputs, torch.from_numpy(scores))
     if target_kind != "labels":
         return outputs[int(np.argmax(scores))]
     given = [name for name, score in zip(outputs, scores, strict=True) if score >= 0.5]

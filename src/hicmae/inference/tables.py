@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hicmae.choices import USED, use_of
-from hicmae.inference.results import Floats, Person, Recognition, doubt_words, named
+from hicmae.inference.results import Floats, Person, Recognition, doubt_words
 
 _BAR = 10  # characters
 _WINDOWS_IN_FULL = 6
@@ -40,8 +40,7 @@ def recognition_table(recognition: Recognition, title: str) -> Table:
         cells = [str(person.number), f"{view}\n{_by(person)}" if lacking else view]
         doubts = doubt_words(person.sure, person.unfamiliarity)
         if classifies:
-            told = named(recognition.outputs, person.scores, recognition.target_kind)
-            cells.append("\n".join([told, *doubts]))
+            cells.append("\n".join([recognition.named(person.scores), *doubts]))
         elif doubts:
             cells[-1] += "\n" + "\n".join(doubts)
         table.add_row(*cells, _scores(recognition, person), "\n".join(_course(recognition, person)))
@@ -103,10 +102,7 @@ def _changes(recognition: Recognition, person: Person) -> list[str]:
         *((middles[1:] + middles[:-1]) / 2).tolist(),
         float(person.window_times[-1, 1]),
     ]
-    names = [
-        named(recognition.outputs, scores, recognition.target_kind)
-        for scores in person.window_scores
-    ]
+    names = [recognition.named(scores) for scores in person.window_scores]
     lines = []
     for name, group in groupby(range(len(names)), key=lambda window: names[window]):
         windows = list(group)
@@ -118,14 +114,13 @@ def _changes(recognition: Recognition, person: Person) -> list[str]:
 
 def _words(recognition: Recognition, scores: Floats) -> str:
     if recognition.kind == "classification":
-        name = named(recognition.outputs, scores, recognition.target_kind)
-        return _with_share(recognition, name, scores)
+        return _with_share(recognition, recognition.named(scores), scores)
     return " ".join(f"{score:.2f}" for score in scores)
 
 
 def _with_share(recognition: Recognition, name: str, scores: Floats) -> str:
-    """A class with its score; labels alone, since each has a score of its own."""
-    if recognition.target_kind == "labels":
+    """A class with its score; labels, which have several, and blends, which have parts, alone."""
+    if recognition.target_kind == "labels" or name not in recognition.outputs:
         return name
     return f"{name} {scores[recognition.outputs.index(name)]:.0%}"
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hicmae.answers.blends import Blends
 from hicmae.choices import Use
 from hicmae.data.options import TargetKind
 from hicmae.errors import DataError
@@ -115,6 +116,7 @@ class Answer:
         people: Who is in view, the main person first.
         lacking: Whether the model has learnt to do without picture or without sound.
         target_kind: Whether classes exclude each other, share the clip or are labels.
+        blends: As of a `Recognition`.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Answer:
     people: tuple[PersonAnswer, ...]
     lacking: bool = False
     target_kind: TargetKind = "class"
+    blends: Blends | None = None
     spread: tuple[float, ...] = ()
 
 
@@ -187,6 +190,7 @@ def _analyse(
         people=tuple(people),
         lacking=lacking,
         target_kind=recognizer.description.target_kind,
+        blends=recognizer.description.blends,
         spread=recognizer.judge.spread,
     )
 

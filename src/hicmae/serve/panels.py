@@ -110,12 +110,12 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
     if answer.kind == "classification":
         best = int(np.argmax(person.scores))
         colour = as_hex(colour_of(best))
-        told = named(answer.outputs, person.scores, answer.target_kind)
+        told = named(answer.outputs, person.scores, answer.target_kind, answer.blends)
         title = (
             f'<span class="hm-dot" style="background:{colour}"></span>'
             f'<span class="hm-emotion">{escape(told)}</span>'
         )
-        if answer.target_kind != "labels":
+        if answer.target_kind != "labels" and told in answer.outputs:
             title += f'<span class="hm-share">{person.scores[best]:.0%}</span>'
     else:
         offs = [f" ± {off:.2f}" for off in answer.spread] or [""] * len(answer.outputs)

@@ -10,13 +10,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
+from hicmae.answers.blends import UNFITTED, BlendRule, blend_scores, percents
 from hicmae.answers.calibration import main_classes
 from hicmae.data.batches import Batch, MixedTarget
 from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import CheckpointError, ConfigError
 from hicmae.objectives.classification import ClassificationLoss, classification_loss
 from hicmae.tasks.base import empty
-from hicmae.tasks.blends import UNFITTED, BlendRule, blend_scores, percents
 from hicmae.tasks.confidence import (
     confidence_scores,
     reliability_figure,
@@ -167,9 +167,10 @@ class ClassificationTask(RecognitionTask[ClassificationMetrics | LabelMetrics]):
             weights[_THRESHOLDS] = self.blend_rule.thresholds
 
     def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
-        """A model with a head and what the classes are to a clip."""
+        """A model with a head, what the classes are to a clip, and what makes a blend of them."""
         described = super().describe(inputs, training)
-        return described and replace(described, target_kind=self.target_kind)
+        blends = None if self.blend_rule is None else self.blend_rule.known()
+        return described and replace(described, target_kind=self.target_kind, blends=blends)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """The loss; targets are class indices (B,), shares (B, K) or a `MixedTarget`."""

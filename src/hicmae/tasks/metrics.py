@@ -25,9 +25,30 @@ from torchmetrics.classification import (
     MultilabelF1Score,
     MultilabelStatScores,
 )
+from torchmetrics.utilities import dim_zero_cat
 
 from hicmae.errors import ConfigError
-from hicmae.tasks.blends import KeptShares
+
+
+class KeptShares(Metric):
+    """Keeps the shares of a whole set of clips, of all processes."""
+
+    shares: list[Tensor]
+    targets: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("shares", [], dist_reduce_fx="cat")
+        self.add_state("targets", [], dist_reduce_fx="cat")
+
+    def update(self, shares: Tensor, targets: Tensor) -> None:
+        """Adds clips: predicted and true shares (B, K)."""
+        self.shares.append(shares.float())
+        self.targets.append(targets.float())
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Predicted and true shares (N, K)."""
+        return dim_zero_cat(self.shares), dim_zero_cat(self.targets)
 
 
 def _require_several(classes: int) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from typing_extensions import TypedDict
 
 from hicmae.answers import Reliability
+from hicmae.answers.blends import Blends
 from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import CheckpointError, HicmaeError
 from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, RecognitionModel
@@ -28,7 +29,7 @@ DESCRIPTION = "description"
 
 FORMAT = 1  # of the description; raise it when a field changes its meaning
 
-_LATER = ("stand_ins", "target_kind", "reliability")  # than version 0.2
+_LATER = ("stand_ins", "target_kind", "blends", "reliability")  # than version 0.2
 
 # Far above any model that fits a machine: positions of more tokens would fill its memory before
 # anything else could be checked.
@@ -81,6 +82,7 @@ class ModelDescription:
         activation: What regressed values go through.
         target_kind: What its classes are to a clip: it is of one, its shares sum to 1, or each may
             be there or not.
+        blends: How its shares are told as blends of two; None if they are not.
         inputs: How clips become its input.
         training: What is known of its training.
         reliability: What validation showed of its answers; None if nothing.
@@ -96,6 +98,7 @@ class ModelDescription:
     stand_ins: bool = False
     activation: Activation = "none"
     target_kind: TargetKind = "class"
+    blends: Blends | None = None
     inputs: InputSettings = field(default_factory=InputSettings)
     training: TrainingFacts = field(default_factory=TrainingFacts)
     reliability: Reliability | None = None
@@ -201,6 +204,8 @@ class ModelDescription:
             wrong.append(f"a model of {self.kind} has {len(self.outputs)} outputs")
         if self.stand_ins and (self.modality != "audio_visual" or self.kind == "pretraining"):
             wrong.append(f"nothing can stand in for a stream in a model of {self.modality}")
+        if self.blends and (mistake := self.blends.mistake(self.outputs)):
+            wrong.append(mistake)
         if len(set(self.outputs)) < len(self.outputs):
             wrong.append("two outputs have the same name")
         features = shape.width * (4 if self.modality == "audio_visual" else 1)

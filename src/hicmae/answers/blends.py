@@ -9,37 +9,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 UNFITTED = 0.1
 _GRID = torch.linspace(0.05, 0.95, 20)
 _PERCENT = re.compile(r" \d+(?=,|$)")
 
 
-class KeptShares(Metric):
-    """Keeps the shares of a whole set of clips, of all processes."""
+@dataclass(frozen=True, slots=True)
+class Blends:
+    """What turns shares of a trained model into one class or a blend of two; see `BlendRule`.
 
-    shares: list[Tensor]
-    targets: list[Tensor]
+    Attributes:
+        classes: Those that can be part of a blend.
+        thresholds: Of presence and of salience.
+    """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("shares", [], dist_reduce_fx="cat")
-        self.add_state("targets", [], dist_reduce_fx="cat")
+    classes: tuple[str, ...]
+    thresholds: tuple[float, float]
 
-    def update(self, shares: Tensor, targets: Tensor) -> None:
-        """Adds clips: predicted and true shares (B, K)."""
-        self.shares.append(shares.float())
-        self.targets.append(targets.float())
+    def named(self, outputs: Sequence[str], shares: Tensor) -> str:
+        """The answer of shares (K,) of the outputs: `anger`, or `anger 70 + fear 30`."""
+        rule = BlendRule(outputs, self.classes)
+        parts = rule(shares[None], torch.tensor(self.thresholds))[0]
+        first, second = shares.topk(2).indices.tolist()
+        if not parts[second]:
+            return outputs[first]
+        return " + ".join(f"{outputs[place]} {parts[place]}" for place in (first, second))
 
-    def compute(self) -> tuple[Tensor, Tensor]:
-        """Predicted and true shares (N, K)."""
-        return dim_zero_cat(self.shares), dim_zero_cat(self.targets)
+    def mistake(self, outputs: Sequence[str]) -> str | None:
+        """Why it cannot be of a model with these outputs; None if it can."""
+        if len(outputs) < 2 or not {*self.classes} <= {*outputs}:
+            return f"its blends are of {', '.join(self.classes)}"
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            return f"its thresholds of blends are {self.thresholds}"
+        return None
 
 
 class BlendRule(nn.Module):
@@ -63,6 +71,7 @@ class BlendRule(nn.Module):
     def __init__(self, classes: Sequence[str], blended: Sequence[str]) -> None:
         super().__init__()
         self.classes = list(classes)
+        self.blended = tuple(blended)
         self.register_buffer("thresholds", torch.full((2,), UNFITTED))
         can_blend = torch.tensor([name in blended for name in classes])
         self.register_buffer("can_blend", can_blend, persistent=False)
@@ -77,6 +86,11 @@ class BlendRule(nn.Module):
         return torch.zeros_like(shares, dtype=torch.long).scatter_(
             1, places, torch.stack([first, 100 - first], dim=1)
         )
+
+    def known(self) -> Blends:
+        """The rule as plain values."""
+        presence, salience = self.thresholds.tolist()
+        return Blends(self.blended, (presence, salience))
 
     def fit(self, shares: Tensor, targets: Tensor) -> None:
         """Takes the thresholds with the best mean of presence and salience, the lowest of several.

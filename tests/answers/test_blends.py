@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hicmae.tasks.blends import BlendRule, blend_scores, percents, written_blend_scores
+from hicmae.answers.blends import BlendRule, blend_scores, percents, written_blend_scores
 
 CLASSES = ["anger", "disgust", "fear", "happiness", "sadness", "neutral"]
 BLENDED = CLASSES[:-1]

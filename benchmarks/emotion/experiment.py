@@ -36,11 +36,11 @@ STARTS = {
 }
 MODALITIES = {"audio_visual": [], "audio": ["--config=ablations/audio-only.yaml"]}
 MODALITIES["video"] = ["--config=ablations/video-only.yaml"]
-PRETRAINING_EPOCHS = 110
+PRETRAINING_EPOCHS = 60
 # Pre-training without a part of the method or with another setting.
 VARIANTS = {
     "no-contrast": ["--model.contrast_weight=0"],
-    "published-contrast": ["--model.contrast_weight=0.0025"],
+    "contrast-0.1": ["--model.contrast_weight=0.1"],
     "no-skips": ["--model.skip_layers=[]"],
     "published-ratios": ["--model.video_mask_ratio=0.9", "--model.audio_mask_ratio=0.8"],
 }

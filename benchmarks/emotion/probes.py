@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from hicmae.cli import main as hicmae
 from hicmae.inference.features import read_features
 
-SNAPSHOTS = (5, 10, 20, 35, 70, 110)  # epochs; all but the last are before the rate has come down
+SNAPSHOTS = (5, 10, 20, 35, 60, 110)  # epochs, of which only the last of a run has low rates
 DRAWS = 5  # of few labels
 STRENGTHS = np.logspace(-4, 0, 5)
 NEIGHBOURS = 5

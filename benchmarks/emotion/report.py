@@ -41,7 +41,7 @@ def correct(folder: Path, name: str) -> pd.DataFrame | None:
     seeds = {}
     for path in sorted(folder.glob(f"{name}-seed*/predictions.csv")):
         table = pd.read_csv(path, dtype=str).set_index("id")
-        if len(table) < wanted:
+        if len(table) != wanted:
             continue
         table.index = [Path(name).name for name in table.index]
         seeds[path.parent.name.rpartition("seed")[2]] = table["target"] == table["prediction"]

@@ -40,15 +40,18 @@ def test(experiment: Experiment, sense: str, seed: int) -> None:
     folder = experiment.folder / f"dropout-{sense}-seed{seed}"
     if (folder / "predictions.csv").exists():
         return
+    tables = []
     for run in sorted((experiment.folder / f"dropout-both-seed{seed}").glob("fold-*/version_*")):
-        experiment.hicmae(
-            "test",
-            f"--ckpt_path={run}",
-            f"--data.senses={sense}",
-            f"--trainer.default_root_dir={folder / run.parent.name}",
-            "--trainer.enable_progress_bar=false",
-        )
-    tables = sorted(folder.glob("fold-*/version_*/test_predictions.csv"))
+        tested = folder / run.parent.name
+        if not any(tested.glob("version_*/test_predictions.csv")):
+            experiment.hicmae(
+                "test",
+                f"--ckpt_path={run}",
+                f"--data.senses={sense}",
+                f"--trainer.default_root_dir={tested}",
+                "--trainer.enable_progress_bar=false",
+            )
+        tables.append(next(tested.glob("version_*/test_predictions.csv")))
     pd.concat(pd.read_csv(path, dtype=str) for path in tables).to_csv(
         folder / "predictions.csv", index=False
     )

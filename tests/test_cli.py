@@ -649,6 +649,10 @@ class TestMistakes:
             ("data faces x --output y --size big", "--size: expected int, got big"),
             ("fit", "required, but not given: data, model"),
             ("fit --config pretrain.yaml --model.size=4", "--model.size: expected one of 'tiny', "),
+            (
+                "test --config pretrain.yaml --wanted_error 1.5",
+                "--wanted_error: expected a number from 0 to 1, got 1.5",
+            ),
             ("fit --config pretrain.yaml --seed_everything=x", "expected bool or int, got x"),
         ],
     )

@@ -117,6 +117,13 @@ class TestArguments:
             f"--ckpt_path={checkpoint}",
         ]
 
+    @pytest.mark.parametrize("command", [["test"], []])
+    def test_options_override_configs_that_stand_behind_them(self, checkpoint, command):
+        options = [f"--ckpt_path={checkpoint}", "--data.root", "x"]
+        configs = [f"--config={find_config(name)}" for name in ("pretrain", "trainer/cpu")]
+        given = [*command, *options, "--config", "pretrain", "--config=trainer/cpu"]
+        assert resolve_arguments(given) == [*command, *configs, *options]
+
     def test_a_checkpoint_without_a_run_brings_nothing(self, checkpoint):
         arguments = ["test", f"--ckpt_path={checkpoint}"]
         assert resolve_arguments(arguments) == arguments

@@ -53,25 +53,29 @@ def resolve_arguments(arguments: list[str], checkpoint_of: Callable[[str], str] 
     """Replaces the names behind every `--config` of a command line by paths.
 
     A command line with a checkpoint and without a config gets the config of the checkpoint's run.
+    Configs come before all options, which override them wherever they stand.
 
     Args:
         arguments: The command line.
         checkpoint_of: Gives the file that is meant by what stands behind `--ckpt_path`.
     """
-    meant = {"--config": find_config, "--ckpt_path": checkpoint_of}
-    resolved, options = [], {}
+    configs: list[str] = []
+    others: list[str] = []
+    checkpoint = ""
     for argument, option, value in _options(arguments):
-        if value and option in meant:
-            options[option] = meant[option](value)
-            resolved.append(f"{option}={options[option]}")
+        if value and option == "--config":
+            configs.append(f"--config={find_config(value)}")
+        elif value and option == "--ckpt_path":
+            checkpoint = checkpoint_of(value)
+            others.append(f"--ckpt_path={checkpoint}")
         else:
-            resolved.append(argument)
-    checkpoint = options.get("--ckpt_path")
-    if checkpoint and checkpoint != "last" and "--config" not in options:
+            others.append(argument)
+    if checkpoint and checkpoint != "last" and not configs:
         config = Path(checkpoint).parent.parent / "config.yaml"
         if config.is_file():
-            resolved.insert(1, f"--config={config}")
-    return resolved
+            configs.append(f"--config={config}")
+    command = 1 if others and not others[0].startswith("-") else 0
+    return [*others[:command], *configs, *others[command:]]
 
 
 def _options(arguments: list[str]) -> list[tuple[str, str, str]]:

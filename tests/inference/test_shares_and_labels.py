@@ -60,10 +60,14 @@ def test_blends_are_told_by_the_thresholds_of_the_model():
     names = [told.named(scores) for scores in told.people[0].window_scores]
     assert names == ["joy 70 + anger 30", "anger 50 + joy 50", "joy", "calm"]
     assert told.emotion == told.to_dict()["people"][0]["blend"] == "joy 70 + anger 30"
+    table = told.to_frame()
+    assert list(table["blend"]) == names
+    assert list(table.columns[-3:]) == CLASSES
     text = text_of(told)
     assert "1.0-2.0 s anger 50 + joy 50" in text
     assert "2.0-3.0 s joy 62%" in text
     plain = recognition_of(windows, "distribution")
+    assert "blend" not in plain.to_frame()
     pictures = [
         Annotator(one, 640, 360, 25.0).annotate(np.zeros((360, 640, 3), np.uint8), 1.0)
         for one in (told, plain)

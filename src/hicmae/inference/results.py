@@ -110,7 +110,8 @@ class Recognition:
     def to_frame(self) -> pd.DataFrame:
         """A row for every person and window: source, person, start, end, used, the outputs.
 
-        Where they are known, `sure` and `unfamiliarity` of the person come before the outputs.
+        Where they are known, `sure` and `unfamiliarity` of the person and the `blend` of the window
+        come before the outputs.
         """
         return window_table(self.to_dict())
 
@@ -129,15 +130,16 @@ class Recognition:
                     "start": person.start,
                     "end": person.end,
                     **person.doubts,
-                    **({"blend": self.named(person.scores)} if self.blends else {}),
+                    **self._blend(person.scores),
                     "scores": self.scores_of(person),
                     "windows": [
                         {"start": start, "end": end, "used": use_of(*senses)}
-                        | {"scores": dict(zip(self.outputs, scores, strict=True))}
+                        | self._blend(scores)
+                        | {"scores": dict(zip(self.outputs, scores.tolist(), strict=True))}
                         for (start, end), senses, scores in zip(
                             person.window_times.tolist(),
                             person.window_senses.tolist(),
-                            person.window_scores.tolist(),
+                            person.window_scores,
                             strict=True,
                         )
                     ],
@@ -145,6 +147,10 @@ class Recognition:
                 for person in self.people
             ],
         }
+
+    def _blend(self, scores: Floats) -> dict[str, str]:
+        """The cell `blend` of scores (O,), where shares are told as blends."""
+        return {"blend": self.named(scores)} if self.blends else {}
 
 
 def used_words(window_senses: npt.NDArray[np.bool_]) -> str:
@@ -194,6 +200,7 @@ def window_table(recognition: dict[str, Any]) -> pd.DataFrame:
             "end": window["end"],
             "used": window.get("used"),  # older ledgers do not tell
             **{name: person[name] for name in ("sure", "unfamiliarity") if name in person},
+            **({"blend": window["blend"]} if "blend" in window else {}),
             **window["scores"],
         }
         for person in recognition["people"]

@@ -66,7 +66,7 @@ def test_demo_seeds(tmp_path):
 
 
 @pytest.mark.slow
-def test_emotion(corpus, tmp_path):
+def test_emotion(corpus, tmp_path, monkeypatch):
     script = BENCHMARKS / "emotion"
     table = pd.read_csv(corpus / "manifest.csv")[["video", "emotion"]]
     table["video"] = [str(corpus / name) for name in table["video"]]
@@ -81,6 +81,12 @@ def test_emotion(corpus, tmp_path):
     assert re.search(r"\| pre-trained, 2 a class, audio-visual \| [\d.]+ \| 1 \|", done.stdout)
     assert "| scratch, 2 a class, audio-visual | not run |" in done.stdout
     assert (tmp_path / "emotion-labels.png").stat().st_size > 5000
+    monkeypatch.syspath_prepend(script)
+    sets, names = importlib.import_module("plain").statistics(tmp_path, [1, 2])
+    assert sorted(names) == sorted(Path(video).stem for video in table["video"])
+    assert sets["both"].shape == (len(table), 2 * 128 + 12 * 12)
+    assert np.isfinite(sets["both"]).all()
+    assert (sets["video"] > 0).any()
 
 
 @pytest.mark.slow

@@ -1,0 +1,76 @@
+"""What plain statistics of sound and motion tell of emotion: a yardstick for features.
+
+    python benchmarks/emotion/plain.py --folder runs/emotion
+
+Reads the labelled clips as fine-tuning does and classifies, as `probes.py` does, the mean and the
+standard deviation of each mel bin over a clip, and how much the grey values of a grid over the face
+change from frame to frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from experiment import LABELS
+from probes import Arrays, accuracy
+from torch.nn.functional import avg_pool2d
+
+from hicmae.configs import find_config
+from hicmae.data.datamodules import ManifestDataModule
+
+CELL = 8  # side in pixels
+
+
+def statistics(folder: Path, folds: list[int]) -> tuple[Arrays, list[str]]:
+    """Statistics of the labelled clips by modality, and the names of the clips."""
+    config = yaml.safe_load(Path(find_config("small/finetune.yaml")).read_text(encoding="utf-8"))
+    options = config["data"]["init_args"] | {
+        "manifest": str(folder / "labelled.csv"),
+        "cache_dir": str(folder / "cache"),
+        "augmentation": None,
+    }
+    sound, motion, names = [], [], []
+    for fold in folds:
+        data = ManifestDataModule(**options, fold=fold)
+        data.setup("test")
+        for raw in data.test_dataloader():
+            batch = data.preprocessor(raw)
+            spectrograms = batch["audio"].flatten(1, 3)  # (B, V · T', F)
+            sound.append(torch.cat([spectrograms.mean(1), spectrograms.std(1)], 1))
+            grey = batch["video"].mean(2)  # (B, V, T, H, W)
+            cells = avg_pool2d(grey.flatten(0, 2)[:, None], CELL).flatten(1)
+            cells = cells.unflatten(0, grey.shape[:3])  # (B, V, T, cells)
+            motion.append(cells.diff(dim=2).abs().mean((1, 2)))
+            names += [Path(name).name for name in batch["id"]]
+    sets = {"audio": torch.cat(sound).numpy(), "video": torch.cat(motion).numpy()}
+    return {**sets, "both": np.concatenate(list(sets.values()), 1)}, names
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
+    folder = parser.parse_args().folder
+    clips = pd.read_csv(folder / "labelled.csv", dtype=str)
+    clips.index = pd.Index(clips["video"].map(lambda path: Path(path).stem))
+    sets, names = statistics(folder, sorted(clips["fold"].astype(int).unique()))
+    clips = clips.loc[names].reset_index(drop=True)
+    rows = {
+        modality: {
+            labels: accuracy(
+                "linear", inputs, clips, None if labels == "all" else round(share * 24)
+            )
+            for labels, share in LABELS.items()
+        }
+        for modality, inputs in sets.items()
+    }
+    print(pd.DataFrame(rows).T.round(1).to_string())
+
+
+if __name__ == "__main__":
+    main()

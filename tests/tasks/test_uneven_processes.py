@@ -20,9 +20,11 @@ TASKS = {
     ),
     "labels": ("soft", partial(tiny_task, "classify", target_kind="labels")),
     "values": ("values", partial(tiny_task, "regress")),
+    "pre-training": (None, partial(tiny_task, "pretrain")),
 }
 # What is learned, the clips of both processes and their groups. A regressed clip alone has no loss.
 CASES = {
+    "no clip to reconstruct": ("pre-training", (4, 0), None),
     "no clip of a class": ("class", (4, 0), None),
     "no clip with shares": ("distribution", (4, 0), None),
     "no group with shares": ("distribution", (2, 2), "ssss"),

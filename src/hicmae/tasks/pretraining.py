@@ -132,19 +132,15 @@ class PretrainingTask(AudioVisualTask):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """One step on a batch of `video` (B, 1, 3, T, H, W) and `audio` (B, 1, 1, T', F)."""
-        skipped = empty(batch)
-        if skipped and self.trainer.world_size == 1:
+        if empty(batch) and self.trainer.world_size == 1:
             return None
-        video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
-        clips = len(video)
-        if skipped:  # a blank clip that weighs nothing: the others wait for this process
-            video, audio = (blank.to(video) for blank in self.example_clip())
+        video, audio, clips = self._clips_of(batch)
         counts = clips_of_processes(clips, self.device)
         # A draw from the step's own random state, which `on_train_batch_start` has set.
         masks = self._masks(len(video), self.generator(int(torch.randint(2**31, ()))))
         shared = self.negatives == "global" and any(counts)
         losses, _ = self._losses(video, audio, *masks, counts if shared else None)
-        if not skipped:
+        if clips:
             self.log_losses(losses, "train", clips)
         # Gradients are averaged over processes, each of which counts alike. So weighted, each clip
         # counts alike, as in a joint batch; the weight is 1 unless clips were skipped.
@@ -167,21 +163,41 @@ class PretrainingTask(AudioVisualTask):
         self._summarise("test")
 
     def _measure(self, batch: Batch, batch_idx: int, stage: str) -> None:
-        if empty(batch):
+        if empty(batch) and self.trainer.world_size == 1:
             return
-        video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
+        video, audio, clips = self._clips_of(batch)
         masks = self._masks(len(video), self.generator(batch_idx))
         losses, output = self._losses(video, audio, *masks)
-        self.log_losses(losses, stage, len(video))
-        self._features.append((output.video_layers, output.audio_layers))
-        if batch_idx == 0 and self._wants_figure():
+        self.log_losses(losses, stage, clips)
+        videos, audios = output.video_layers, output.audio_layers
+        self._features.append(
+            (
+                {layer: rows[:clips] for layer, rows in videos.items()},
+                {layer: rows[:clips] for layer, rows in audios.items()},
+            )
+        )
+        if clips and batch_idx == 0 and self._wants_figure():
             self._figure_batch = ((video, audio), masks, output)
+
+    def _clips_of(self, batch: Batch) -> tuple[Tensor, Tensor, int]:
+        """Video (B, 3, T, H, W), audio (B, 1, T', F) and B.
+
+        Where all were skipped, one blank clip that is to weigh nothing: other processes wait for
+        what this one computes and logs.
+        """
+        video, audio = batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1)
+        clips = len(video)
+        if not clips:
+            video, audio = (blank.to(video) for blank in self.example_clip())
+        return video, audio, clips
 
     def _summarise(self, stage: str) -> None:
         if self._features:
             for layer in self.architecture.contrast_layers:
                 video = self._gathered([videos[layer] for videos, _ in self._features])
                 audio = self._gathered([audios[layer] for _, audios in self._features])
+                if not len(video):
+                    continue
                 figures = {
                     f"{stage}/audio_to_video_set_{layer}": retrieval_at_1(audio, video),
                     f"{stage}/video_to_audio_set_{layer}": retrieval_at_1(video, audio),

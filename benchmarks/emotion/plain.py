@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from experiment import LABELS
-from probes import Arrays, accuracy
+from probes import Arrays, accuracies
 from torch.nn.functional import avg_pool2d
 
 from hicmae.configs import find_config
@@ -60,16 +59,8 @@ def main() -> None:
     clips.index = pd.Index(clips["video"].map(lambda path: Path(path).stem))
     sets, names = statistics(folder, sorted(clips["fold"].astype(int).unique()))
     clips = clips.loc[names].reset_index(drop=True)
-    rows = {
-        modality: {
-            labels: accuracy(
-                "linear", inputs, clips, None if labels == "all" else round(share * 24)
-            )
-            for labels, share in LABELS.items()
-        }
-        for modality, inputs in sets.items()
-    }
-    print(pd.DataFrame(rows).T.round(1).to_string())
+    rows = {name: accuracies("linear", inputs, clips) for name, inputs in sets.items()}
+    print(pd.DataFrame(rows).T.to_string())
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 Reads three folders below `--clips`: `java_sed`, whose clips are called
 `actor-sentence-emotion_repetition`, and `presenters` and `grid_s1`, whose labels are not used.
 Makes face crops of all by `hicmae data faces`, without the black frames with which a third of the
-acted clips begin, and two tables: `labelled.csv`, in which each fold tests two actors, and
-`unlabelled.csv`, which holds no clip of the actors. A further run goes on where it was stopped.
+acted clips begin, and three tables: `labelled.csv`, in which each fold tests two actors;
+`everyone.csv`, the same without folds, to learn from all actors; and `unlabelled.csv`, which holds
+no clip of them. A further run goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     options = parser.parse_args()
     tables = {name: crops(options.clips, options.folder, name) for name in FOLDERS}
-    labelled(tables.pop("java_sed")).to_csv(options.folder / "labelled.csv", index=False)
+    acted = labelled(tables.pop("java_sed"))
+    acted.to_csv(options.folder / "labelled.csv", index=False)
+    acted.drop(columns="fold").to_csv(options.folder / "everyone.csv", index=False)
     pd.concat(tables.values()).to_csv(options.folder / "unlabelled.csv", index=False)
 
 

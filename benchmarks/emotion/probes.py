@@ -88,6 +88,15 @@ def accuracy(
     return float(np.mean(scores))
 
 
+def accuracies(kind: str, inputs: npt.NDArray[np.float32], clips: pd.DataFrame) -> dict[str, float]:
+    """Shares recognised with all labels and with few, in percent."""
+    counts = {name: None if name == "all" else round(24 * share) for name, share in LABELS.items()}
+    return {
+        labels: round(accuracy(kind, inputs, clips, per_class), 1)
+        for labels, per_class in counts.items()
+    }
+
+
 def share_between(inputs: npt.NDArray[np.float32], groups: pd.Series[str]) -> float:
     """Share of the variance of standardised features that lies between groups, in percent."""
     standardised = pd.DataFrame(StandardScaler().fit_transform(inputs))
@@ -115,12 +124,9 @@ def main() -> None:
         for modality, inputs in sets.items():
             actors, emotions = (share_between(inputs, here[key]) for key in ("subject", "emotion"))
             between.append((name, modality, round(actors), round(emotions)))
-        for labels, share in LABELS.items():
-            per_class = None if labels == "all" else round(share * 24)
-            for modality, inputs in sets.items():
-                for kind in ("linear", "nearest"):
-                    score = accuracy(kind, inputs, here, per_class)
-                    rows.append((name, modality, kind, labels, round(score, 1)))
+            for kind in ("linear", "nearest"):
+                scores = accuracies(kind, inputs, here)
+                rows += [(name, modality, kind, *score) for score in scores.items()]
     columns = ["pre-training", "features", "probe", "labels", "accuracy"]
     table = pd.DataFrame(rows, columns=columns)
     table.to_csv(folder / "probes.csv", index=False)

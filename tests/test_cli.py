@@ -150,6 +150,22 @@ class TestRuns:
             assert torch.equal(ours[name], theirs[name]), name
         assert not (folder / "test_metrics.json").exists()
 
+    def test_a_table_without_test_rows_is_trained_on_to_the_end(
+        self, corpus, configs, tmp_path, caplog
+    ):
+        table = pd.read_csv(corpus / "manifest.csv")[["video", "emotion"]]
+        table["video"] = [str(corpus / video) for video in table["video"]]
+        table.to_csv(tmp_path / "everyone.csv", index=False)
+        folder = fit(
+            configs["classify"],
+            tmp_path / "run",
+            f"--data.manifest={tmp_path / 'everyone.csv'}",
+            "--trainer.max_steps=1",
+        )
+        assert (folder / "checkpoints" / "last.ckpt").exists()
+        assert not (folder / "test_metrics.json").exists()
+        assert "Nothing is tested: there are no test rows (every row" in caplog.text
+
     def test_same_command_gives_the_same_weights(self, configs, fine_tuned, pretrained, tmp_path):
         checkpoint = pretrained / "checkpoints" / "last.ckpt"
         again = fit(

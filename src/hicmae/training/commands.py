@@ -26,6 +26,7 @@ from lightning.pytorch.cli import (
     SaveConfigCallback,
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
 
 from hicmae.answers import threshold_of
 from hicmae.command_line import HelpFormatter
@@ -242,6 +243,10 @@ class HicmaeCLI(LightningCLI):
         if self.model.kind is not None and chosen:
             learn_reliability(self.trainer, self.model, self.datamodule, str(chosen))
         if self.config[self.subcommand].test_after_fit:
+            splits = self.datamodule.splits
+            if not len(splits.rows("test")):
+                rank_zero_info(f"Nothing is tested: there are no test rows ({splits.policy}).")
+                return
             self._set_answers()
             if self.model.wanted_error is not None:
                 try:

@@ -114,7 +114,8 @@ class TestRuns:
         logged = SCORES | CONFIDENCE | before_calibration
         assert set(results(fine_tuned)) == {f"test/{name}" for name in logged}
         table = pd.read_csv(fine_tuned / "test_predictions.csv")
-        assert list(table.columns) == ["id", "target", "prediction", "anger", "calm", "joy"]
+        told = ["id", "unfamiliarity", "target", "prediction", "anger", "calm", "joy"]
+        assert list(table.columns) == told
         assert table["id"].tolist() == ["c11", "c12", "c13"]
         assert len(list(fine_tuned.glob("pictures/confusion-*.png"))) == 1
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from probes import Arrays, accuracies
+from probes import Arrays, accuracies, labelled_clips
 from torch.nn.functional import avg_pool2d
 
 from hicmae.configs import find_config
@@ -55,8 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     folder = parser.parse_args().folder
-    clips = pd.read_csv(folder / "labelled.csv", dtype=str)
-    clips.index = pd.Index(clips["video"].map(lambda path: Path(path).stem))
+    clips = labelled_clips(folder)
     sets, names = statistics(folder, sorted(clips["fold"].astype(int).unique()))
     clips = clips.loc[names].reset_index(drop=True)
     rows = {name: accuracies("linear", inputs, clips) for name, inputs in sets.items()}

@@ -88,6 +88,12 @@ def accuracy(
     return float(np.mean(scores))
 
 
+def labelled_clips(folder: Path) -> pd.DataFrame:
+    """The labelled clips, by the names of their files."""
+    clips = pd.read_csv(folder / "labelled.csv", dtype=str)
+    return clips.set_index(pd.Index(clips["video"].map(lambda path: Path(path).stem)))
+
+
 def accuracies(kind: str, inputs: npt.NDArray[np.float32], clips: pd.DataFrame) -> dict[str, float]:
     """Shares recognised with all labels and with few, in percent."""
     counts = {name: None if name == "all" else round(24 * share) for name, share in LABELS.items()}
@@ -109,8 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     folder = parser.parse_args().folder
-    clips = pd.read_csv(folder / "labelled.csv", dtype=str)
-    clips.index = pd.Index(clips["video"].map(lambda path: Path(path).stem))
+    clips = labelled_clips(folder)
     found = {"epoch 0": untrained(Experiment(folder))}
     runs = {"": folder / "pretraining"} | {f"{v}, ": folder / f"pretraining-{v}" for v in VARIANTS}
     for variant, run in runs.items():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from hicmae.colours import Colour, colours
-from hicmae.inference.results import Floats, Person, Recognition, doubt_words
+from hicmae.inference.results import Floats, Person, Recognition, doubt_words, has_share
 
 Picture = npt.NDArray[np.uint8]
 
@@ -153,8 +153,8 @@ class Annotator:
         if self._recognition.kind == "classification":
             best = int(scores.argmax())
             told = self._recognition.named(scores)
-            alone = self._recognition.target_kind != "labels" and told in outputs
-            share = f" {scores[best]:.0%}" if alone else ""
+            shared = has_share(told, outputs, self._recognition.target_kind)
+            share = f" {scores[best]:.0%}" if shared else ""
             doubt = "?" if doubt_words(person.sure, person.unfamiliarity) else ""
             words = f"{number}{told}{doubt}{share}"
             return [words], self._colours[best]

@@ -160,6 +160,11 @@ def used_words(window_senses: npt.NDArray[np.bool_]) -> str:
     return f"in part {words}" if "both" in used and words else words
 
 
+def has_share(told: str, outputs: Sequence[str], target_kind: TargetKind) -> bool:
+    """Whether what `named` gave is a class with a share: no blend, which has two, and no labels."""
+    return target_kind != "labels" and told in outputs
+
+
 def named(
     outputs: Sequence[str], scores: Floats, target_kind: TargetKind, blends: Blends | None = None
 ) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hicmae.choices import USED, use_of
-from hicmae.inference.results import Floats, Person, Recognition, doubt_words
+from hicmae.inference.results import Floats, Person, Recognition, doubt_words, has_share
 
 _BAR = 10  # characters
 _WINDOWS_IN_FULL = 6
@@ -120,7 +120,7 @@ def _words(recognition: Recognition, scores: Floats) -> str:
 
 def _with_share(recognition: Recognition, name: str, scores: Floats) -> str:
     """A class with its score; labels, which have several, and blends, which have parts, alone."""
-    if recognition.target_kind == "labels" or name not in recognition.outputs:
+    if not has_share(name, recognition.outputs, recognition.target_kind):
         return name
     return f"{name} {scores[recognition.outputs.index(name)]:.0%}"
 

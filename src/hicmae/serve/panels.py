@@ -13,7 +13,7 @@ import numpy as np
 from hicmae.choices import Use
 from hicmae.colours import as_hex, colour_of
 from hicmae.inference.judging import Judge
-from hicmae.inference.results import Floats, named, used_words
+from hicmae.inference.results import Floats, has_share, named, used_words
 from hicmae.serve.analysis import Answer, Moment, PersonAnswer
 from hicmae.serve.pictures import (
     as_bytes,
@@ -115,7 +115,7 @@ def _headline(answer: Answer, person: PersonAnswer) -> str:
             f'<span class="hm-dot" style="background:{colour}"></span>'
             f'<span class="hm-emotion">{escape(told)}</span>'
         )
-        if answer.target_kind != "labels" and told in answer.outputs:
+        if has_share(told, answer.outputs, answer.target_kind):
             title += f'<span class="hm-share">{person.scores[best]:.0%}</span>'
     else:
         offs = [f" ± {off:.2f}" for off in answer.spread] or [""] * len(answer.outputs)

@@ -135,3 +135,23 @@ def note(path):
     written.write_text(str(os.getpid()))
     written.rename(path)
     time.sleep(60)
+
+
+@pytest.mark.parametrize("user", ["decoder", "loader"])
+def test_a_temporary_folder_too_deep_for_sockets_is_told(tmp_path, write_config, user):
+    deep = tmp_path / ("t" * 90)
+    deep.mkdir()
+    options = ["recognize", "nothing.mp4", "--checkpoint", "nothing"]
+    if user == "loader":
+        options = ["fit", "--config", str(write_config("classify"))]
+        options += ["--data.num_workers", "1", "--trainer.default_root_dir", str(tmp_path)]
+    answer = subprocess.run(
+        [sys.executable, "-m", "hicmae.cli", *options],
+        env={**os.environ, "TMPDIR": str(deep)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    last = answer.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"hicmae: Child processes cannot have sockets in {deep} (AF_UNIX path")

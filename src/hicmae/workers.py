@@ -11,13 +11,14 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Listener, wait
 from threading import Lock, Thread
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -78,10 +79,32 @@ def preload(*modules: str) -> None:
         _CONTEXT.set_forkserver_preload(_preloaded)
 
 
-def prepare() -> None:
-    """Begins to import what is to be preloaded, beside whatever this process does next."""
+def check_sockets() -> None:
+    """Checks that processes can send each other tensors and files through sockets.
+
+    Raises:
+        ConfigError: They cannot, as where the folder for temporary files has too long a path.
+    """
     if not _FORKS:
         return
+    try:
+        Listener(family="AF_UNIX").close()
+    except OSError as error:
+        raise ConfigError(
+            f"Child processes cannot have sockets in {tempfile.gettempdir()} ({error}): set TMPDIR "
+            "to a folder with a short path on a local disk."
+        ) from error
+
+
+def prepare() -> None:
+    """Begins to import what is to be preloaded, beside whatever this process does next.
+
+    Raises:
+        ConfigError: Processes cannot have sockets.
+    """
+    if not _FORKS:
+        return
+    check_sockets()
     # Ctrl-C belongs to this process; what is imported there would end in a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -15,6 +15,7 @@ from hicmae.data.dataset import ClipDataset, ClipSampler
 from hicmae.data.preprocessing import BatchPreprocessor
 from hicmae.errors import ConfigError, check_at_least
 from hicmae.loops import batch_to_come, resumed_place
+from hicmae.workers import check_sockets
 
 PrepareOn = Literal["auto", "device", "workers"]
 
@@ -100,6 +101,8 @@ def clip_loader(
         size, seed = options.batch_size, options.seed
         together = PreparingCollation(together, own, training, size, seed, rank)
     working = options.num_workers > 0
+    if working:
+        check_sockets()  # without them a worker says nothing, for ever
     pinned = torch.cuda.is_available() if options.pin_memory is None else options.pin_memory
     return DataLoader(
         cast("Any", dataset),

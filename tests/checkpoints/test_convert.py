@@ -229,6 +229,14 @@ class TestRuns:
         back = convert(folder, tmp_path / "back.pth")
         assert content(back)["model"].keys() == {their_name(name) for name in model.state_dict()}
 
+    @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
+    def test_pooling_is_seen_in_weights_and_kept(self, modality, tmp_path):
+        folder = shared_model(tmp_path / "model", modality=modality, pooling="statistics")
+        model, description = load_recognition_model(convert(folder, tmp_path / "run.ckpt"))
+        assert (description.modality, description.pooling) == (modality, "statistics")
+        assert model.pooling == "statistics"
+        assert "layers of the fusion encoder" not in (folder / "README.md").read_text()
+
     def test_converted_checkpoint_is_tested_as_the_original(self, corpus, tmp_path, monkeypatch):
         from hicmae.training.commands import run  # noqa: PLC0415 (other tests need no command line)
 

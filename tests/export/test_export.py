@@ -48,6 +48,7 @@ MODELS: dict[str, tuple[Any, ...]] = {
 def write_model(folder: Path, name: str, spoil: Callable[[Any], None] | None = None) -> Path:
     """Writes a shared folder with a model of random weights."""
     kind, outputs, modality, activation, (frame_size, crop_pct), _ = MODELS[name]
+    pooling = "statistics" if name in {"both", "pictures"} else "mean"
     model, description = tiny_model(
         kind,
         modality,
@@ -55,6 +56,7 @@ def write_model(folder: Path, name: str, spoil: Callable[[Any], None] | None = N
         spread=0.1,  # so that scores are far from each other
         outputs=outputs,
         architecture=tiny_architecture(depth=1 if name == "both, resized" else 2),
+        pooling=pooling,
         stand_ins=name == "both, resized",
         activation=activation,
         inputs=InputSettings(stride=4, frame_size=frame_size, crop_pct=crop_pct),

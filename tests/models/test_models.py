@@ -412,6 +412,64 @@ class TestRecogniser:
             model.features(*inputs), model.head_norm(torch.cat(expected, dim=1))
         )
 
+    @pytest.mark.parametrize("feature_fusion", [True, False])
+    @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
+    def test_statistics_are_means_and_deviations_over_time(self, modality, feature_fusion):
+        torch.manual_seed(0)
+        model = RecognitionModel(
+            MICRO, 3, modality=modality, feature_fusion=feature_fusion, pooling="statistics"
+        )
+        assert model.fusion_encoder is None
+        inputs = clip(MICRO)
+        grids = {"video": MICRO.video_grid, "audio": MICRO.audio_grid}
+        layers = range(1, MICRO.depth + 1) if feature_fusion else [MICRO.depth]
+        expected = []
+        for (name, (steps, *_)), read in zip(grids.items(), inputs, strict=True):
+            if modality in {name, "audio_visual"}:
+                _, taps = model.get_submodule(f"{name}_encoder")(read, None, layers)
+                tokens = torch.stack([taps[layer] for layer in layers])  # (L, B, N, C)
+                places = tokens.unflatten(2, (steps, -1))
+                deviations = places.var(2, correction=0).add(1e-6).sqrt().mean(2)
+                expected += [tokens.mean((0, 2)), deviations.mean(0)]
+        features = model.features(*inputs)
+        torch.testing.assert_close(features, model.head_norm(torch.cat(expected, dim=1)))
+        model(*inputs).sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+
+    def test_statistics_of_a_still_clip_have_gradients(self):
+        torch.manual_seed(0)
+        model = RecognitionModel(MICRO, 3, pooling="statistics")
+        with torch.no_grad():  # all tokens alike, whatever the positions
+            for encoder in (model.video_encoder, model.audio_encoder):
+                encoder.norm.weight.zero_()
+        model(*clip(MICRO)).sum().backward()
+        assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+    def test_mean_tokens_of_layers_do_not_depend_on_the_pooling(self):
+        models = []
+        for pooling in ("mean", "statistics"):
+            torch.manual_seed(0)
+            models.append(RecognitionModel(MICRO, 3, pooling=pooling))
+        models[1].load_state_dict(
+            {name: tensor for name, tensor in models[0].state_dict().items() if "encoder" in name}
+            | {n: t for n, t in models[1].state_dict().items() if "encoder" not in n},
+            strict=False,
+        )
+        ours, theirs = (model.all_features(*clip(MICRO)) for model in models)
+        assert torch.equal(ours.video_layers, theirs.video_layers)
+        assert torch.equal(ours.audio_layers, theirs.audio_layers)
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"pooling": "max"}, "no pooling 'max': choose mean, statistics"),
+            ({"pooling": "statistics", "stand_ins": True}, "nothing can stand in"),
+        ],
+    )
+    def test_poolings_that_cannot_be_are_refused(self, options, told):
+        with pytest.raises(ConfigError, match=told):
+            RecognitionModel(MICRO, 3, **options)
+
     @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
     def test_frozen_encoders_stay_in_evaluation_mode_without_gradients(self, modality):
         torch.manual_seed(0)

@@ -11,8 +11,10 @@ from tiny import ARCHITECTURE, CLASSES, keep
 from tiny_tasks import Batches, classification, make_batch, tiny_trainer
 
 from hicmae.errors import ConfigError
-from hicmae.tasks import ClassificationTask, NearestNeighbourTask
-from hicmae.tasks.neighbours import FeatureCollection, Neighbours
+from hicmae.inference.recognizer import EmotionRecognizer
+from hicmae.tasks import ClassificationTask, LogisticRegressionTask, NearestNeighbourTask
+from hicmae.tasks.frozen import FeatureCollection, LabelledFeatures
+from hicmae.tasks.neighbours import vote
 from hicmae.training.commands import run
 
 pytestmark = pytest.mark.usefixtures("as_command")
@@ -78,19 +80,19 @@ class TestLinearProbe:
 
 class TestVotes:
     def test_nearest_clips_decide_by_their_similarity(self):
-        known = Neighbours(
+        known = LabelledFeatures(
             F.normalize(torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.0]]), dim=1),
             torch.tensor([0, 1, 1, 2]),
         )
-        shares = known.vote(torch.tensor([[5.0, 0.0]]), classes=3, neighbours=3, temperature=0.5)
+        shares = vote(known, torch.tensor([[5.0, 0.0]]), classes=3, neighbours=3, temperature=0.5)
         weights = torch.tensor([1.0, 0.5**0.5, 0.0]).div(0.5).exp()
         weights = weights / weights.sum()
         expected = torch.stack([weights[0], weights[1] + weights[2], torch.tensor(0.0)])
         torch.testing.assert_close(shares, expected[None])
 
     def test_one_neighbour_has_all_votes(self):
-        known = Neighbours(torch.eye(3), torch.tensor([2, 0, 1]))
-        shares = known.vote(torch.eye(3), classes=4, neighbours=1, temperature=0.07)
+        known = LabelledFeatures(torch.eye(3), torch.tensor([2, 0, 1]))
+        shares = vote(known, torch.eye(3), classes=4, neighbours=1, temperature=0.07)
         assert shares.argmax(1).tolist() == [2, 0, 1]
         assert shares.max(1).values.tolist() == [1.0, 1.0, 1.0]
 
@@ -99,7 +101,7 @@ class TestVotes:
         collection.add(["a", "b"], torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([1, 0]))
         collection.add(["a"], torch.tensor([[0.0, 2.0]]), torch.tensor([1]))
         known = collection.merge()
-        torch.testing.assert_close(known.features, torch.tensor([[0.5**0.5] * 2, [0.0, 1.0]]))
+        torch.testing.assert_close(known.features, torch.tensor([[1.0, 1.0], [0.0, 3.0]]))
         assert known.targets.tolist() == [1, 0]
 
 
@@ -201,3 +203,79 @@ class TestNearestNeighbours:
         predicted = pd.read_csv(tmp_path / "again" / "version_1" / "predictions.csv")
         columns = ["id", "prediction", "anger", "calm", "joy"]
         pd.testing.assert_frame_equal(predicted[columns], table[columns])
+
+
+def logistic(**options):
+    torch.manual_seed(0)
+    defaults = {"penalty": 0.01, "architecture": ARCHITECTURE, "pooling": "statistics"}
+    return LogisticRegressionTask(CLASSES, **defaults | options)
+
+
+class TestLogisticRegression:
+    @pytest.mark.parametrize("modality", ["audio_visual", "audio", "video"])
+    def test_training_clips_are_told_apart_by_the_head_alone(self, modality):
+        batches = [make_batch(seed=seed) for seed in range(3)]
+        task = logistic(modality=modality)
+        before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
+        data = Batches(train=batches, val=batches, test=batches)
+        fitting = tiny_trainer(num_sanity_val_steps=2, max_epochs=2)
+        fitting.fit(task, datamodule=data)
+        assert fitting.callback_metrics["val/WAR"] == 1
+        fitting.test(task, datamodule=data, verbose=False)
+        assert fitting.callback_metrics["test/UAR"] == 1
+        for name, tensor in task.model.state_dict().items():
+            assert torch.equal(tensor, before[name]) is not name.startswith("head."), name
+
+    def test_neither_order_nor_repetition_of_clips_matter(self):
+        batches = [make_batch(seed=seed) for seed in range(3)]
+        tasks = []
+        for order, epochs in ((batches, 1), (batches[::-1], 3)):
+            tasks.append(logistic())
+            tiny_trainer(max_epochs=epochs).fit(tasks[-1], datamodule=Batches(train=order))
+        torch.testing.assert_close(*(task.model.head.weight for task in tasks))
+
+    def test_empty_batches_do_no_harm(self):
+        task = logistic()
+        data = Batches(train=[make_batch(0), make_batch()], test=[make_batch(0), make_batch()])
+        fitting = tiny_trainer()
+        fitting.fit(task, datamodule=data)
+        fitting.test(task, datamodule=data, verbose=False)
+        assert fitting.callback_metrics["test/WAR"] == 1
+
+    def test_mixed_clips_are_refused(self):
+        with pytest.raises(ConfigError, match=r"turn off mixing with --config probe/logistic"):
+            tiny_trainer().fit(logistic(), datamodule=Batches(train=[make_batch(label="soft")]))
+
+    @pytest.mark.parametrize("penalty", [0, -1, float("nan")])
+    def test_a_penalty_is_above_nothing(self, penalty):
+        with pytest.raises(ConfigError, match="penalty is"):
+            logistic(penalty=penalty)
+
+    def test_shipped_config_from_fit_to_recognition(self, config, weights_file, tmp_path, corpus):
+        done = run(
+            [
+                "fit",
+                f"--config={config}",
+                "--config=probe/logistic.yaml",
+                f"--model.pretrained={weights_file}",
+                f"--trainer.default_root_dir={tmp_path}",
+            ]
+        )
+        assert isinstance(done.model, LogisticRegressionTask)
+        assert done.trainer.global_step == 0
+        folder = Path(done.trainer.log_dir)
+        source = torch.load(weights_file, weights_only=True)["state_dict"]
+        ours = done.model.state_dict()
+        for name in source.keys() & ours.keys():
+            assert torch.equal(source[name], ours[name]), name
+        # Nothing but the checkpoint is needed to test and to recognise.
+        checkpoint = folder / "checkpoints" / "last.ckpt"
+        root = f"--trainer.default_root_dir={tmp_path / 'again'}"
+        again = run(["test", f"--ckpt_path={checkpoint}", root])
+        name = "test_predictions.csv"
+        table, anew = (pd.read_csv(place / name) for place in (folder, Path(again.trainer.log_dir)))
+        pd.testing.assert_frame_equal(table, anew)
+        recognizer = EmotionRecognizer.from_pretrained(checkpoint, faces="none")
+        assert recognizer.description.pooling == "statistics"
+        assert recognizer.description.kind == "classification"
+        assert recognizer.recognize(corpus / "clip11.mp4")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hicmae.data import corpora
 from hicmae.data.corpora.base import Corpus
+from hicmae.models import feature_width
 from hicmae.weights.description import ModelDescription
 
 NO_LICENSE = "other"
@@ -191,7 +192,7 @@ def _inputs(description: ModelDescription) -> str:
         )
     if description.stand_ins:
         lines.append("- Either may be missing: the model has learnt to do without one of the two.")
-    width = shape.width * (4 if description.modality == "audio_visual" else 1)
+    width = feature_width(shape.width, description.modality, description.pooling)
     gives = {
         "classification": f"{len(description.outputs)} probabilities",
         "regression": f"{len(description.outputs)} values",
@@ -212,7 +213,7 @@ def _architecture(description: ModelDescription, weights: Mapping[str, Tensor]) 
         ("width, heads", f"{shape.width}, {shape.heads}"),
         ("layers of each encoder", f"{shape.depth}"),
     ]
-    if description.modality == "audio_visual":
+    if description.modality == "audio_visual" and description.pooling == "mean":
         order = shape.fusion_order.replace("_", " ")
         facts.append(("layers of the fusion encoder", f"{shape.fusion_depth} ({order})"))
     facts.append(("hidden width of MLPs", f"{int(shape.width * shape.mlp_ratio)}"))

@@ -30,7 +30,7 @@ def describe(seen: ShapeFacts, given: GivenFacts, source: Path) -> ModelDescript
     unfit = [
         *(("decoder_heads", "skip_layers", "contrast_layers") if not decoders else ()),
         *(("activation",) if kind != "regression" else ()),
-        *(("fusion_order",) if seen.modality != "audio_visual" else ()),
+        *(("fusion_order",) if seen.fusion_depth is None else ()),
     ]
     for name in unfit:
         if name in given.options:
@@ -73,6 +73,7 @@ def describe(seen: ShapeFacts, given: GivenFacts, source: Path) -> ModelDescript
         architecture=architecture,
         modality=seen.modality,
         feature_fusion=seen.feature_fusion if kind != "pretraining" else True,
+        pooling=seen.pooling,
         stand_ins=seen.stand_ins,
         activation=given.activation or "none",
         inputs=InputSettings(frame_size=given.frame_size or architecture.image_size, **inputs),

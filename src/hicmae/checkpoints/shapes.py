@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hicmae.errors import CheckpointError
-from hicmae.models import HiCMAE, Modality
+from hicmae.models import HiCMAE, Modality, Pooling, feature_width
 from hicmae.weights.description import ModelDescription
 
 # Pre-training knows neither a head nor weights of layers.
@@ -26,6 +26,7 @@ class ShapeFacts:
     Attributes:
         modality: What the model reads.
         feature_fusion: Whether there are weights of layers.
+        pooling: What a layer's feature is, by the width of the head.
         stand_ins: Whether there are tokens that stand in for a missing stream.
         outputs: Rows of the head; 0 without one.
         width: Width of the encoders, C.
@@ -43,6 +44,7 @@ class ShapeFacts:
 
     modality: Modality
     feature_fusion: bool
+    pooling: Pooling
     stand_ins: bool
     outputs: int
     width: int
@@ -102,6 +104,10 @@ def shape_facts(weights: Mapping[str, Tensor], path: Path) -> ShapeFacts:
             f"{path} holds no weights of a HiCMAE model (but {first}): give a HiCMAE checkpoint."
         )
     encoder = "video_encoder" if sees else "audio_encoder"
+    modality: Modality = "audio_visual" if sees and hears else "video" if sees else "audio"
+    width = max(rows(f"{encoder}.norm.weight"), 1)
+    fuses = holds("fusion_encoder.")
+    pooled_so = rows("head_norm.weight") if holds("head_norm.") and not fuses else 0
     decodes = holds("video_decoder.") and holds("audio_decoder.")
     video, audio = (
         weights.get(f"{e}_encoder.embedding.projection.weight") for e in ("video", "audio")
@@ -116,13 +122,16 @@ def shape_facts(weights: Mapping[str, Tensor], path: Path) -> ShapeFacts:
     if tube_values is not None and patch_size:
         tubelet_size = tube_values // (3 * patch_size**2)
     return ShapeFacts(
-        modality="audio_visual" if sees and hears else "video" if sees else "audio",
+        modality=modality,
         feature_fusion="video_layer_weights" in weights or "audio_layer_weights" in weights,
+        pooling="statistics"
+        if pooled_so == feature_width(width, modality, "statistics")
+        else "mean",
         stand_ins="video_stand_ins" in weights or "audio_stand_ins" in weights,
         outputs=rows("head.weight") if holds("head.") else 0,
-        width=max(rows(f"{encoder}.norm.weight"), 1),
+        width=width,
         depth=layers(f"{encoder}.blocks."),
-        fusion_depth=layers("fusion_encoder.video_blocks.") if sees and hears else None,
+        fusion_depth=layers("fusion_encoder.video_blocks.") if fuses else None,
         hidden=rows(f"{encoder}.blocks.0.mlp.fc1.bias"),
         tube_values=tube_values,
         patch_values=patch_values,
@@ -197,6 +206,7 @@ def _compared(
     yield "the number of outputs", len(description.outputs), seen.outputs
     if description.kind != "pretraining":
         yield "feature_fusion", description.feature_fusion, seen.feature_fusion
+        yield "pooling", description.pooling, seen.pooling
     for name in ("width", "depth", "fusion_depth"):
         yield name, getattr(shape, name), getattr(seen, name)
     yield "the width of an MLP", int(shape.width * shape.mlp_ratio), seen.hidden

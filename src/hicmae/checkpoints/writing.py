@@ -140,6 +140,8 @@ def lightning_content(model: Model) -> dict[str, Any]:
         options[names] = list(description.outputs)
         options["modality"] = description.modality
         options["feature_fusion"] = description.feature_fusion
+        if description.pooling != "mean":
+            options["pooling"] = description.pooling
     if description.stand_ins:
         options.setdefault("modality_dropout", [0.0, 0.0])
     if description.kind == "regression":

@@ -27,6 +27,7 @@ _SIZES = {"tiny": "HiCMAE-T", "small": "HiCMAE-S", "base": "HiCMAE-B"}
 # Options of a recogniser as published; others make another model of it.
 _PUBLISHED_OPTIONS = {
     "feature_fusion": True,
+    "pooling": "mean",
     "fusion_depth": None,
     "fusion_order": None,
     "freeze": "none",

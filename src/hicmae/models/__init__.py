@@ -7,7 +7,9 @@ from hicmae.models.recognition import (
     ACTIVATIONS,
     Features,
     Modality,
+    Pooling,
     RecognitionModel,
+    feature_width,
 )
 from hicmae.models.sizes import (
     SIZES,
@@ -29,7 +31,9 @@ __all__ = [
     "HiCMAE",
     "Mask",
     "Modality",
+    "Pooling",
     "PretrainingOutput",
     "RecognitionModel",
     "Size",
+    "feature_width",
 ]

@@ -15,6 +15,10 @@ from hicmae.models.layers import NORM_EPSILON, initialise
 from hicmae.models.sizes import Architecture
 
 Modality = Literal["audio_visual", "audio", "video"]
+Pooling = Literal["mean", "statistics"]
+
+# Under the root of a variance, whose gradient is infinite at 0: tokens that stand still.
+_VARIANCE_FLOOR = 1e-6
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "none": nn.Identity,
@@ -29,8 +33,7 @@ class Features(NamedTuple):
     """What the model makes of a batch on the way to its head.
 
     Attributes:
-        joint: What the head reads, normalised: hierarchical video, hierarchical audio, fused video
-            and fused audio (B, 4 · C), or the hierarchical feature of the one modality (B, C).
+        joint: What the head reads, normalised (B, D); see `RecognitionModel.features`.
         video_layers: Mean token of every layer of the video encoder (B, L, C), or None without it.
         audio_layers: Mean token of every layer of the audio encoder (B, L, C), or None without it.
     """
@@ -38,6 +41,14 @@ class Features(NamedTuple):
     joint: Tensor
     video_layers: Tensor | None
     audio_layers: Tensor | None
+
+
+def feature_width(width: int, modality: Modality, pooling: Pooling) -> int:
+    """Numbers that the head reads of a clip, D, of encoders of a width C."""
+    both = modality == "audio_visual"
+    if pooling == "statistics":
+        return width * (4 if both else 2)
+    return width * (4 if both else 1)
 
 
 class RecognitionModel(nn.Module):
@@ -52,14 +63,19 @@ class RecognitionModel(nn.Module):
             head.
         drop_path: Largest stochastic depth rate of all encoders.
         modality: What the model reads: audio_visual, audio or video.
-        feature_fusion: Whether the mean features of all layers of an encoder are combined by learnt
-            weights; else the last layer's mean feature is taken alone.
+        feature_fusion: Whether the features of all layers of an encoder are combined by learnt
+            weights; else the last layer's feature is taken alone.
+        pooling: What a layer's feature is. "mean", as published: the mean of its tokens; those of
+            the last layers also go through the fusion encoder. "statistics": beside the mean, how
+            much tokens change in time, their standard deviation over time averaged over places (or
+            mel bands), as speaker recognition pools frames (Snyder et al., X-vectors, 2018, section
+            2.1); without a fusion encoder.
         stand_ins: Whether a clip may lack its picture or its sound. Of every layer of the encoder
             that has nothing to read, a learnt token then stands in for all tokens: the fusion
             encoder reads that of the last layer, and hierarchical feature fusion those of all.
 
     Raises:
-        ConfigError: The modality is unknown, or has nothing to stand in for.
+        ConfigError: The modality or the pooling is unknown, or nothing can stand in for a stream.
     """
 
     video_layer_weights: nn.Parameter | None
@@ -75,32 +91,41 @@ class RecognitionModel(nn.Module):
         *,
         modality: Modality = "audio_visual",
         feature_fusion: bool = True,
+        pooling: Pooling = "mean",
         stand_ins: bool = False,
     ) -> None:
         super().__init__()
-        modalities = get_args(Modality)
-        if modality not in modalities:
-            raise ConfigError(f"There is no modality '{modality}': choose {', '.join(modalities)}.")
+        for name, value, known in (("modality", modality, Modality), ("pooling", pooling, Pooling)):
+            if value not in get_args(known):
+                choices = ", ".join(get_args(known))
+                raise ConfigError(f"There is no {name} '{value}': choose {choices}.")
         if stand_ins and modality != "audio_visual":
             raise ConfigError(
                 f"A model of {modality} alone has nothing that could stand in for it: choose "
                 "modality audio_visual."
             )
+        if stand_ins and pooling != "mean":
+            raise ConfigError(
+                f"With pooling {pooling} nothing can stand in for a missing picture or sound: "
+                "choose pooling mean, or leave out modality_dropout."
+            )
         self.architecture = architecture
         self.modality = modality
         self.feature_fusion = feature_fusion
+        self.pooling = pooling
         self.stand_ins = stand_ins
         self.frozen = False
         sees, hears = modality != "audio", modality != "video"
         self.video_encoder = video_encoder(architecture, drop_path) if sees else None
         self.audio_encoder = audio_encoder(architecture, drop_path) if hears else None
-        self.fusion_encoder = FusionEncoder(architecture, drop_path) if sees and hears else None
+        fuses = sees and hears and pooling == "mean"
+        self.fusion_encoder = FusionEncoder(architecture, drop_path) if fuses else None
         depth = architecture.depth
         for name, present in (("video_layer_weights", sees), ("audio_layer_weights", hears)):
             fused = present and feature_fusion
             weights = nn.Parameter(torch.full((depth,), 1 / depth)) if fused else None
             self.register_parameter(name, weights)
-        features = architecture.width * (4 if sees and hears else 1)
+        features = feature_width(architecture.width, modality, pooling)
         self.head_norm = nn.LayerNorm(features, eps=NORM_EPSILON)
         initialise(self)
         self.head = nn.Linear(features, num_outputs) if num_outputs else nn.Identity()
@@ -138,8 +163,10 @@ class RecognitionModel(nn.Module):
                 stand-ins; what is not may hold any finite numbers. None is both of all clips.
 
         Returns:
-            Features, normalised: hierarchical video, hierarchical audio, fused video and fused
-            audio (B, 4 · C), or the hierarchical feature of the one modality (B, C).
+            Features, normalised together (B, D): hierarchical video, hierarchical audio, fused
+            video and fused audio, of C numbers each, or the hierarchical feature of the one
+            modality. With pooling "statistics" hierarchical features have 2 · C numbers, means
+            before deviations, and there are no fused ones.
         """
         taps = range(1, self.architecture.depth + 1) if self.feature_fusion else ()
         return self._encode(video, audio, senses, taps).joint
@@ -162,6 +189,7 @@ class RecognitionModel(nn.Module):
             )
         tokens, parts = [], []
         layers: dict[str, Tensor | None] = {"video": None, "audio": None}
+        shape = self.architecture
         streams = (
             ("video", self.video_encoder, video, self.video_layer_weights, self.video_stand_ins),
             ("audio", self.audio_encoder, audio, self.audio_layer_weights, self.audio_stand_ins),
@@ -169,26 +197,39 @@ class RecognitionModel(nn.Module):
         for place, (name, encoder, inputs, weights, stand_ins) in enumerate(streams):
             if encoder is None:
                 continue
+            steps = (shape.video_grid if name == "video" else shape.audio_grid)[0]
             last, tapped = encoder(inputs, None, taps)  # (B, N, C)
+            feature = self._pool(last, steps)  # (B, C or 2 · C)
+            pooled = None
             if tapped:
-                pooled = torch.stack([tapped[layer].mean(1) for layer in sorted(tapped)], dim=1)
+                by_layer = [self._pool(tapped[layer], steps) for layer in sorted(tapped)]
+                pooled = torch.stack(by_layer, dim=1)  # (B, L, C or 2 · C)
             if stand_ins is not None:
                 # Of clips with both as well: other processes may wait for the gradients.
                 there = last.new_ones(1, dtype=torch.bool) if senses is None else senses[:, place]
                 last = last.where(there[:, None, None], stand_ins[-1])
-                if tapped:
+                feature = feature.where(there[:, None], stand_ins[-1])
+                if pooled is not None:
                     pooled = pooled.where(there[:, None, None], stand_ins)
             tokens.append(last)
-            if tapped:
-                layers[name] = pooled  # (B, L, C)
-            if weights is None:
-                parts.append(last.mean(1))  # (B, C)
-            else:
-                parts.append(torch.einsum("blc,l->bc", pooled, weights.softmax(0)))  # (B, C)
+            if pooled is not None:
+                layers[name] = pooled[..., : shape.width]
+            if pooled is not None and weights is not None:
+                feature = torch.einsum("blc,l->bc", pooled, weights.softmax(0))
+            parts.append(feature)
         if self.fusion_encoder is not None:
             parts += [fused.mean(1) for fused in self.fusion_encoder(*tokens)]
         joint = self.head_norm(torch.cat(parts, dim=1))
         return Features(joint, layers["video"], layers["audio"])
+
+    def _pool(self, tokens: Tensor, steps: int) -> Tensor:
+        """The feature of a layer (B, C or 2 · C) from its tokens (B, N, C), N = steps · places."""
+        if self.pooling == "mean":
+            return tokens.mean(1)
+        in_time = tokens.unflatten(1, (steps, -1))
+        variance = (in_time - in_time.mean(1, keepdim=True)).square().mean(1)
+        deviation = (variance + _VARIANCE_FLOOR).sqrt().mean(1)
+        return torch.cat([tokens.mean(1), deviation], dim=1)
 
     def _encoders(self) -> list[nn.Module]:
         parts = (self.video_encoder, self.audio_encoder, self.fusion_encoder)

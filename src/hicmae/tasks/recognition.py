@@ -18,6 +18,7 @@ from hicmae.models import (
     ArchitectureChanges,
     FusionOrder,
     Modality,
+    Pooling,
     RecognitionModel,
     Size,
 )
@@ -62,6 +63,8 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             alone; the data stays as it is.
         feature_fusion: Whether the features of all layers of an encoder are combined by learnt
             weights; else the last layer's is taken alone.
+        pooling: mean, as published, or statistics: beside the mean over tokens how much they change
+            in time, and no fusion encoder. Few labelled clips tell more with the latter.
         fusion_depth: Layers of the fusion encoder, in place of what `architecture` says.
         fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
         freeze: "encoders" trains a linear probe: the encoders and the fusion encoder stay as
@@ -93,6 +96,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         "fusion_depth",
         "fusion_order",
         "modality",
+        "pooling",
         "size",
         "target_kind",
         "target_names",
@@ -113,6 +117,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         drop_path: float = 0.0,
         modality: Modality = "audio_visual",
         feature_fusion: bool = True,
+        pooling: Pooling = "mean",
         fusion_depth: int | None = None,
         fusion_order: FusionOrder | None = None,
         freeze: Literal["none", "encoders"] = "none",
@@ -125,10 +130,11 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
         self.outputs = list(outputs)
         fusion = {"fusion_depth": fusion_depth, "fusion_order": fusion_order}
         for option, value in fusion.items():
-            if value is not None and modality != "audio_visual":
+            lacking = f"modality {modality}" if modality != "audio_visual" else f"pooling {pooling}"
+            if value is not None and (modality != "audio_visual" or pooling != "mean"):
                 raise ConfigError(
-                    f"{option} is {value}, but with modality {modality} there is no fusion "
-                    f"encoder: leave out {option}, or choose modality audio_visual."
+                    f"{option} is {value}, but with {lacking} there is no fusion encoder: leave "
+                    f"out {option}, or choose modality audio_visual and pooling mean."
                 )
         if modality_dropout is not None:
             check_shares(modality_dropout)
@@ -140,6 +146,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             drop_path,
             modality=modality,
             feature_fusion=feature_fusion,
+            pooling=pooling,
             stand_ins=modality_dropout is not None,
         )
         if freeze == "encoders":
@@ -185,6 +192,7 @@ class RecognitionTask(AudioVisualTask, Generic[Metrics]):
             architecture=self.architecture,
             modality=self.model.modality,
             feature_fusion=self.model.feature_fusion,
+            pooling=self.model.pooling,
             stand_ins=self.model.stand_ins,
             inputs=inputs,
             training=training,

@@ -17,7 +17,15 @@ from hicmae.answers import Reliability
 from hicmae.answers.blends import Blends
 from hicmae.data.options import InputSettings, TargetKind
 from hicmae.errors import CheckpointError, HicmaeError
-from hicmae.models import ACTIVATIONS, Activation, Architecture, Modality, RecognitionModel
+from hicmae.models import (
+    ACTIVATIONS,
+    Activation,
+    Architecture,
+    Modality,
+    Pooling,
+    RecognitionModel,
+    feature_width,
+)
 
 ModelKind = Literal["classification", "regression", "pretraining"]
 
@@ -29,7 +37,7 @@ DESCRIPTION = "description"
 
 FORMAT = 1  # of the description; raise it when a field changes its meaning
 
-_LATER = ("stand_ins", "target_kind", "blends", "reliability")  # than version 0.2
+_LATER = ("pooling", "stand_ins", "target_kind", "blends", "reliability")  # than version 0.2
 
 # Far above any model that fits a machine: positions of more tokens would fill its memory before
 # anything else could be checked.
@@ -78,6 +86,7 @@ class ModelDescription:
         architecture: Its shape.
         modality: What it reads.
         feature_fusion: Whether features are combined over layers by learnt weights.
+        pooling: What a layer's feature is; see `RecognitionModel`.
         stand_ins: Whether a clip may lack its picture or its sound.
         activation: What regressed values go through.
         target_kind: What its classes are to a clip: it is of one, its shares sum to 1, or each may
@@ -95,6 +104,7 @@ class ModelDescription:
     architecture: Architecture
     modality: Modality = "audio_visual"
     feature_fusion: bool = True
+    pooling: Pooling = "mean"
     stand_ins: bool = False
     activation: Activation = "none"
     target_kind: TargetKind = "class"
@@ -110,6 +120,7 @@ class ModelDescription:
             len(self.outputs),
             modality=self.modality,
             feature_fusion=self.feature_fusion,
+            pooling=self.pooling,
             stand_ins=self.stand_ins,
         )
 
@@ -202,13 +213,14 @@ class ModelDescription:
             wrong.append(f"an input has {tokens} tokens, above {_MOST_TOKENS}")
         if bool(self.outputs) == (self.kind == "pretraining"):
             wrong.append(f"a model of {self.kind} has {len(self.outputs)} outputs")
-        if self.stand_ins and (self.modality != "audio_visual" or self.kind == "pretraining"):
+        alone = self.modality != "audio_visual" or self.pooling != "mean"
+        if self.stand_ins and (alone or self.kind == "pretraining"):
             wrong.append(f"nothing can stand in for a stream in a model of {self.modality}")
         if self.blends and (mistake := self.blends.mistake(self.outputs)):
             wrong.append(mistake)
         if len(set(self.outputs)) < len(self.outputs):
             wrong.append("two outputs have the same name")
-        features = shape.width * (4 if self.modality == "audio_visual" else 1)
+        features = feature_width(shape.width, self.modality, self.pooling)
         known = self.reliability
         if known and (mistake := known.mistake(len(self.outputs), features)):
             wrong.append(mistake)

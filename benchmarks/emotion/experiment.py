@@ -5,12 +5,14 @@
     python benchmarks/emotion/probes.py --folder runs/emotion
     python benchmarks/emotion/report.py --folder runs/emotion --figures docs/figures
 
-Pre-trains configs/small/pretrain.yaml on clips without labels, then fine-tunes
-configs/small/finetune.yaml from the pre-trained weights and from scratch, leaving two actors out in
-turn, with all labels and with few, on both modalities and on each alone; then pre-trains without
-one part of the method after the other. A variant follows the schedule of the whole, so that the two
-can be compared after any number of epochs, also if it is stopped. The last epoch is tested, and no
-test clip decides anything. What is done is not done again, so a stopped experiment goes on;
+Pre-trains configs/small/pretrain.yaml on clips without labels, once for each seed. Then, leaving
+two actors out in turn, with all labels and with few, on both modalities and on each alone:
+classifies frozen features by configs/probe/logistic.yaml (*frozen*), those of pre-trained weights
+and those of weights as drawn; and fine-tunes configs/small/finetune.yaml from the pre-trained
+weights of seed 0 and from scratch. Then pre-trains without one part of the method after the other.
+A variant follows the schedule of the whole, so that the two can be compared after any number of
+epochs, also if it is stopped. The last epoch is tested, and no test clip decides anything. What is
+done is not done again, so a stopped experiment goes on;
 `--only pretraining` and the like run a part. `--smallest` makes one step of pre-training and of
 each fold, to see that all works.
 """
@@ -22,6 +24,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 # Labelled clips of a class in training; a fold has 24.
@@ -36,6 +39,12 @@ STARTS = {
 }
 MODALITIES = {"audio_visual": [], "audio": ["--config=ablations/audio-only.yaml"]}
 MODALITIES["video"] = ["--config=ablations/video-only.yaml"]
+# What of frozen features is classified; the first is what the others are compared with.
+FROZEN = {
+    "frozen": [],
+    "frozen-mean": ["--model.pooling=mean"],
+    "frozen-last-layer": ["--model.feature_fusion=false"],
+}
 PRETRAINING_EPOCHS = 60
 # Pre-training without a part of the method or with another setting.
 VARIANTS = {
@@ -44,7 +53,7 @@ VARIANTS = {
     "no-skips": ["--model.skip_layers=[]"],
     "published-ratios": ["--model.video_mask_ratio=0.9", "--model.audio_mask_ratio=0.8"],
 }
-PARTS = ("pretraining", "finetuning", "modalities", "variants")
+PARTS = ("pretraining", "frozen", "finetuning", "modalities", "variants")
 SMALLEST = [
     "--trainer.max_epochs=1",
     "--trainer.max_steps=1",
@@ -79,7 +88,7 @@ class Experiment:
             *(SMALLEST if self.smallest else ()),
         ]
 
-    def pretrain(self, name: str, epochs: int, *options: str) -> None:
+    def pretrain(self, name: str, epochs: int, *options: str, seed: int = 0) -> None:
         """Pre-trains into a folder of that name, or goes on with it."""
         folder = self.folder / name
         done = folder / "done"
@@ -89,7 +98,7 @@ class Experiment:
         self.hicmae(
             "fit",
             "--config=small/pretrain.yaml",
-            *self.shared("unlabelled.csv", 0),
+            *self.shared("unlabelled.csv", seed),
             *options,
             *([] if self.smallest else [f"--trainer.max_epochs={epochs}"]),
             f"--trainer.default_root_dir={folder}",
@@ -109,6 +118,27 @@ class Experiment:
             f"--output={self.folder / f'{name}-seed{seed}'}",
         )
 
+    def classify(self, kind: str, start: str, labels: str, modality: str, seed: int) -> None:
+        """Classifies frozen features in all folds."""
+        weights = checkpoint(self.folder / pretraining_of(seed))
+        self.crossval(
+            f"{kind}-{start}-{labels}-{modality}",
+            seed,
+            "--config=probe/logistic.yaml",
+            *MODALITIES[modality],
+            *FROZEN[kind],
+            *([f"--model.pretrained={weights}"] if start == "pre-trained" else []),
+            labels=labels,
+        )
+
+    def classify_all(self, starts: list[str], all_labels: list[str], seed: int) -> None:
+        """Classifies all kinds of frozen features, of one seed."""
+        for kind, labels in product(FROZEN, all_labels):
+            for modality in MODALITIES if kind == "frozen" else ["audio_visual"]:
+                for start in ("pre-trained", "scratch"):
+                    if start in starts:
+                        self.classify(kind, start, labels, modality, seed)
+
     def finetune(self, start: str, labels: str, modality: str, seed: int) -> None:
         """Fine-tunes in all folds."""
         weights = checkpoint(self.folder / "pretraining")
@@ -121,6 +151,11 @@ class Experiment:
             *([f"--model.pretrained={weights}"] if start == "pre-trained" else []),
             labels=labels,
         )
+
+
+def pretraining_of(seed: int) -> str:
+    """The folder of a pre-training."""
+    return f"pretraining-seed{seed}" if seed else "pretraining"
 
 
 def checkpoint(folder: Path, epoch: int | None = None) -> Path | None:
@@ -146,11 +181,14 @@ def main() -> None:
     experiment = Experiment(options.folder, options.smallest)
     if options.smallest:
         experiment.pretrain("pretraining", 1)
+        experiment.classify("frozen", "pre-trained", "2", "audio_visual", 0)
         experiment.finetune("pre-trained", "2", "audio_visual", 0)
         return
-    if "pretraining" in options.only:
-        experiment.pretrain("pretraining", PRETRAINING_EPOCHS)
     for seed in options.seeds:
+        if "pretraining" in options.only:
+            experiment.pretrain(pretraining_of(seed), PRETRAINING_EPOCHS, seed=seed)
+        if "frozen" in options.only:
+            experiment.classify_all(options.starts, options.labels, seed)
         for labels in options.labels if "finetuning" in options.only else ():
             for start in options.starts:
                 experiment.finetune(start, labels, "audio_visual", seed)

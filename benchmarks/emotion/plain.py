@@ -15,37 +15,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import yaml
-from probes import Arrays, accuracies, labelled_clips
+from probes import Arrays, accuracies, batches, labelled_clips
 from torch.nn.functional import avg_pool2d
-
-from hicmae.configs import find_config
-from hicmae.data.datamodules import ManifestDataModule
 
 CELL = 8  # side in pixels
 
 
-def statistics(folder: Path, folds: list[int]) -> tuple[Arrays, list[str]]:
+def statistics(folder: Path) -> tuple[Arrays, list[str]]:
     """Statistics of the labelled clips by modality, and the names of the clips."""
-    config = yaml.safe_load(Path(find_config("small/finetune.yaml")).read_text(encoding="utf-8"))
-    options = config["data"]["init_args"] | {
-        "manifest": str(folder / "labelled.csv"),
-        "cache_dir": str(folder / "cache"),
-        "augmentation": None,
-    }
     sound, motion, names = [], [], []
-    for fold in folds:
-        data = ManifestDataModule(**options, fold=fold)
-        data.setup("test")
-        for raw in data.test_dataloader():
-            batch = data.preprocessor(raw)
-            spectrograms = batch["audio"].flatten(1, 3)  # (B, V · T', F)
-            sound.append(torch.cat([spectrograms.mean(1), spectrograms.std(1)], 1))
-            grey = batch["video"].mean(2)  # (B, V, T, H, W)
-            cells = avg_pool2d(grey.flatten(0, 2)[:, None], CELL).flatten(1)
-            cells = cells.unflatten(0, grey.shape[:3])  # (B, V, T, cells)
-            motion.append(cells.diff(dim=2).abs().mean((1, 2)))
-            names += [Path(name).name for name in batch["id"]]
+    for batch in batches(folder):
+        spectrograms = batch["audio"].flatten(1, 3)  # (B, V · T', F)
+        sound.append(torch.cat([spectrograms.mean(1), spectrograms.std(1)], 1))
+        grey = batch["video"].mean(2)  # (B, V, T, H, W)
+        cells = avg_pool2d(grey.flatten(0, 2)[:, None], CELL).flatten(1)
+        cells = cells.unflatten(0, grey.shape[:3])  # (B, V, T, cells)
+        motion.append(cells.diff(dim=2).abs().mean((1, 2)))
+        names += [Path(name).name for name in batch["id"]]
     sets = {"audio": torch.cat(sound).numpy(), "video": torch.cat(motion).numpy()}
     return {**sets, "both": np.concatenate(list(sets.values()), 1)}, names
 
@@ -56,7 +42,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     folder = parser.parse_args().folder
     clips = labelled_clips(folder)
-    sets, names = statistics(folder, sorted(clips["fold"].astype(int).unique()))
+    sets, names = statistics(folder)
     clips = clips.loc[names].reset_index(drop=True)
     rows = {name: accuracies("linear", inputs, clips) for name, inputs in sets.items()}
     print(pd.DataFrame(rows).T.to_string())

@@ -16,9 +16,9 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from experiment import LABELS, MODALITIES, STARTS, VARIANTS
+from experiment import FROZEN, LABELS, MODALITIES, STARTS, VARIANTS, pretraining_of
 from matplotlib.figure import Figure
-from probes import SNAPSHOTS
+from probes import SEEDS, SNAPSHOTS
 
 DRAWS = 10_000
 CHANCE = 100 / 6
@@ -30,7 +30,14 @@ HELD_OUT = {
     "val/audio_to_video_set_2": "audio to video",
     "val/video_to_audio_set_2": "video to audio",
 }
-COLOURS = {"scratch": "#000000", "pre-trained": "#0072B2"}
+# What is compared: a line of the figure, and the runs of it, of which the best counts.
+COMPARED = {
+    "pre-trained, features frozen": ["frozen-pre-trained"],
+    "random weights, features frozen": ["frozen-scratch"],
+    "from scratch, fine-tuned": ["scratch", "scratch-flat"],
+    "pre-trained, fine-tuned": ["pre-trained"],
+}
+COLOURS = ["#0072B2", "#D55E00", "#000000", "#56B4E9"]
 FEATURE_COLOURS = {"both": "#000000", "audio": "#D55E00", "video": "#009E73"}
 Numbers = npt.NDArray[np.float64]
 
@@ -85,6 +92,11 @@ def better(runs: list[pd.DataFrame | None]) -> pd.DataFrame | None:
     return max(done, key=lambda table: table.mean(axis=None), default=None)
 
 
+def compared(folder: Path, name: str, labels: str) -> pd.DataFrame | None:
+    """The best run on both modalities of what is compared."""
+    return better([correct(folder, f"{run}-{labels}-audio_visual") for run in COMPARED[name]])
+
+
 def pretraining_table(folder: Path, name: str) -> pd.DataFrame | None:
     """Held-out figures of a pre-training after the epochs of the probes; None before the first."""
     tables = [pd.read_csv(path) for path in sorted(folder.glob(f"{name}/version_*/metrics.csv"))]
@@ -96,16 +108,20 @@ def pretraining_table(folder: Path, name: str) -> pd.DataFrame | None:
     return table.loc[[epoch for epoch in SNAPSHOTS if epoch in table.index]]
 
 
+def print_pretraining(folder: Path, name: str) -> None:
+    """Prints the held-out figures of a pre-training, if there are any."""
+    table = pretraining_table(folder, name)
+    if table is not None:
+        print(f"{name}, by epoch\n{table.round(3).to_string()}\n")
+
+
 def labels_figure(folder: Path) -> Figure:
-    """Accuracy against labels, pre-trained and from scratch."""
-    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    """Accuracy against labels, of each of what is compared."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
-    for start, settings in {"scratch": list(STARTS)[1:], "pre-trained": ["pre-trained"]}.items():
+    for place, (name, colour) in enumerate(zip(COMPARED, COLOURS, strict=True)):
         points = {
-            share * 24 * 6: better(
-                [correct(folder, f"{setting}-{labels}-audio_visual") for setting in settings]
-            )
-            for labels, share in LABELS.items()
+            share * 24 * 6: compared(folder, name, labels) for labels, share in LABELS.items()
         }
         known = {clips: table for clips, table in sorted(points.items()) if table is not None}
         if not known:
@@ -113,13 +129,13 @@ def labels_figure(folder: Path) -> Figure:
         middle = np.array([100 * table.mean(axis=1).mean() for table in known.values()])
         ends = np.array([interval(table.mean(axis=1)) for table in known.values()])
         axes.errorbar(
-            list(known),
+            [clips * 1.04 ** (place - 1.5) for clips in known],  # side by side
             middle,
             np.abs(ends.T - middle),
-            color=COLOURS[start],
+            color=colour,
             marker="o",
             capsize=3,
-            label=start,
+            label=name,
         )
     axes.axhline(CHANCE, color="#999999", linestyle=":", label="chance")
     axes.set_xscale("log")
@@ -127,28 +143,38 @@ def labels_figure(folder: Path) -> Figure:
     axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.set(xlabel="labelled clips in training", ylabel="recognised of unseen actors, %")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left", fontsize="small")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 12)  # room for the legend
     return figure
 
 
 def probes_figure(folder: Path) -> Figure:
     """What frozen features tell, against the views of clips that they were learnt from."""
     table = pd.read_csv(folder / "probes.csv", dtype={"labels": str})
-    epochs = table["pre-training"].str.extract(r"^epoch (\d+)")[0].astype(float)
+    table = table[table["probe"] == "linear"]
+    epochs = table["pre-training"].str.extract(r"^(?:seed \d+, )?epoch (\d+)$")[0].astype(float)
     clips = len(pd.read_csv(folder / "unlabelled.csv"))
     table = table.assign(views=epochs * clips * SHARE_OF_TRAINING / 1000).dropna()
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     panels = figure.subplots(1, len(LABELS), sharey=True)
     for labels, axes in zip(LABELS, panels, strict=True):
-        chosen = table[(table["labels"] == labels) & (table["probe"] == "linear")]
         for features, colour in FEATURE_COLOURS.items():
-            rows = chosen[chosen["features"] == features]
-            axes.plot(rows["views"], rows["accuracy"], color=colour, marker="o", label=features)
-        axes.axhline(CHANCE, color="#999999", linestyle=":")
-        axes.set(title=f"{labels} labels a class", xlabel="thousand views of clips")
+            chosen = table[(table["labels"] == labels) & (table["features"] == features)]
+            for pooling, style in {"statistics": "-", "mean": ":"}.items():
+                if pooling == "mean" and features != "both":
+                    continue
+                rows = chosen[chosen["pooling"] == pooling]
+                means = rows.groupby("views")["accuracy"].mean()
+                name = features if pooling == "statistics" else "both, means alone"
+                axes.plot(means.index, means, style, color=colour, marker="o", label=name)
+                axes.plot(rows["views"], rows["accuracy"], ".", color=colour, alpha=0.3)
+        axes.axhline(CHANCE, color="#999999", linestyle="--", linewidth=0.8)
+        title = "all labels" if labels == "all" else f"{labels} labels a class"
+        axes.set(title=title, xlabel="thousand views of clips")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("linear probe, %")
-    panels[-1].legend(frameon=False)
+    panels[0].set_ylabel("logistic regression, %")
+    panels[-1].legend(frameon=False, fontsize="small")
     return figure
 
 
@@ -161,30 +187,40 @@ def main() -> None:
     folder = options.folder
     clips = pd.read_csv(folder / "labelled.csv", dtype=str)
     actor = pd.Series(clips["subject"].to_numpy(), index=[Path(v).stem for v in clips["video"]])
-    for name in ("pretraining", *(f"pretraining-{variant}" for variant in VARIANTS)):
-        table = pretraining_table(folder, name)
-        if table is not None:
-            print(f"{name}, by epoch\n{table.round(3).to_string()}\n")
-    print("| fine-tuned | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
+    for name in map(pretraining_of, SEEDS):
+        print_pretraining(folder, name)
+    for name in VARIANTS:
+        print_pretraining(folder, f"pretraining-{name}")
     runs = {
-        (start, labels, modality): correct(folder, f"{start}-{labels}-{modality}")
+        f"{kind}, {labels} a class, {modality.replace('_', '-')}": correct(
+            folder, f"{kind}-{labels}-{modality}"
+        )
         for labels in LABELS
         for modality in MODALITIES
-        for start in STARTS
-        if labels == "all" or modality == "audio_visual"
+        for kind in [*(f"{kind}-{start}" for kind in FROZEN for start in list(STARTS)[:2]), *STARTS]
     }
-    for (start, labels, modality), table in runs.items():
-        print(line(f"{start}, {labels} a class, {modality.replace('_', '-')}", table))
+    print("| run | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
+    for name, table in runs.items():
+        if table is not None:
+            print(line(name, table))
     print(
         "\n| difference | points | 95 % over clips | 95 % over actors |\n| --- | --- | --- | --- |"
     )
+    ours, *others = COMPARED
     for labels in LABELS:
-        scratch = better([runs[start, labels, "audio_visual"] for start in STARTS][1:])
-        pretrained = runs["pre-trained", labels, "audio_visual"]
-        print(difference(f"pre-trained − scratch, {labels} a class", pretrained, scratch, actor))
-    both = runs["pre-trained", "all", "audio_visual"]
-    for alone in ("audio", "video"):
-        print(difference(f"both − {alone} alone", both, runs["pre-trained", "all", alone], actor))
+        mine = compared(folder, ours, labels)
+        for other in others:
+            name = f"{ours} − {other}, {labels} a class"
+            print(difference(name, mine, compared(folder, other, labels), actor))
+        fused = [runs[f"{kind}-pre-trained, {labels} a class, audio-visual"] for kind in FROZEN]
+        for kind, table in zip(list(FROZEN)[1:], fused[1:], strict=True):
+            print(difference(f"frozen − {kind}, {labels} a class", fused[0], table, actor))
+        for alone in ("audio", "video"):
+            table = runs[f"frozen-pre-trained, {labels} a class, {alone}"]
+            print(difference(f"both − {alone} alone, {labels} a class", mine, table, actor))
+            name = f"pre-trained − random, {alone} alone, {labels} a class"
+            drawn = runs[f"frozen-scratch, {labels} a class, {alone}"]
+            print(difference(name, table, drawn, actor))
     if options.figures:
         labels_figure(folder).savefig(options.figures / "emotion-labels.png", dpi=160)
         if (folder / "probes.csv").exists():

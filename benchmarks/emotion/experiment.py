@@ -133,11 +133,12 @@ class Experiment:
 
     def classify_all(self, starts: list[str], all_labels: list[str], seed: int) -> None:
         """Classifies all kinds of frozen features, of one seed."""
-        for kind, labels in product(FROZEN, all_labels):
-            for modality in MODALITIES if kind == "frozen" else ["audio_visual"]:
-                for start in ("pre-trained", "scratch"):
-                    if start in starts:
-                        self.classify(kind, start, labels, modality, seed)
+        for start, labels in product(("pre-trained", "scratch"), all_labels):
+            for modality in MODALITIES if start in starts else ():
+                self.classify("frozen", start, labels, modality, seed)
+        for kind, labels in product(list(FROZEN)[1:], all_labels):
+            if "pre-trained" in starts:
+                self.classify(kind, "pre-trained", labels, "audio_visual", seed)
 
     def finetune(self, start: str, labels: str, modality: str, seed: int) -> None:
         """Fine-tunes in all folds."""

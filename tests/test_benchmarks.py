@@ -77,13 +77,25 @@ def test_emotion(corpus, tmp_path, monkeypatch):
     table.to_csv(tmp_path / "labelled.csv", index=False)
     command = [sys.executable, script / "experiment.py", "--folder", tmp_path, "--smallest"]
     subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
+    probes = [sys.executable, script / "probes.py", "--folder", tmp_path]
+    subprocess.run(probes, capture_output=True, text=True, check=True, timeout=120)
+    probed = pd.read_csv(tmp_path / "probes.csv")
+    assert set(probed["pooling"]) == {"mean", "statistics"}
+    assert probed["accuracy"].between(0, 100).all()
     report = [sys.executable, script / "report.py", "--folder", tmp_path, "--figures", tmp_path]
     done = subprocess.run(report, capture_output=True, text=True, check=True, timeout=60)
-    assert re.search(r"\| pre-trained, 2 a class, audio-visual \| [\d.]+ \| 1 \|", done.stdout)
-    assert "| scratch, 2 a class, audio-visual | not run |" in done.stdout
-    assert (tmp_path / "emotion-labels.png").stat().st_size > 5000
+    for run in ("pre-trained", "frozen-pre-trained"):
+        row = rf"\| {run}, 2 a class, audio-visual \| [\d.]+ \| 1 \|"
+        assert re.search(row, done.stdout)
+    ours = "pre-trained, features frozen"
+    assert f"| {ours} − random weights, features frozen, 2 a class | not run |" in done.stdout
+    assert re.search(
+        rf"\| {ours} − pre-trained, fine-tuned, 2 a class \| [+-][\d.]+ \|", done.stdout
+    )
+    for figure in ("emotion-labels.png", "emotion-probes.png"):
+        assert (tmp_path / figure).stat().st_size > 5000
     monkeypatch.syspath_prepend(script)
-    sets, names = importlib.import_module("plain").statistics(tmp_path, [1, 2])
+    sets, names = importlib.import_module("plain").statistics(tmp_path)
     assert sorted(names) == sorted(Path(video).stem for video in table["video"])
     assert sets["both"].shape == (len(table), 2 * 128 + 12 * 12)
     assert np.isfinite(sets["both"]).all()

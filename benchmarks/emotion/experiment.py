@@ -2,6 +2,7 @@
 
     python benchmarks/emotion/prepare.py --clips ../shared/clips --folder runs/emotion
     python benchmarks/emotion/experiment.py --folder runs/emotion --seeds 0 1 2
+    python benchmarks/emotion/choices.py --folder runs/emotion
     python benchmarks/emotion/probes.py --folder runs/emotion
     python benchmarks/emotion/report.py --folder runs/emotion --figures docs/figures
 

@@ -132,13 +132,15 @@ class Experiment:
             labels=labels,
         )
 
-    def classify_all(self, starts: list[str], all_labels: list[str], seed: int) -> None:
+    def classify_all(
+        self, starts: list[str], all_labels: list[str], modalities: list[str], seed: int
+    ) -> None:
         """Classifies all kinds of frozen features, of one seed."""
         for start, labels in product(("pre-trained", "scratch"), all_labels):
-            for modality in MODALITIES if start in starts else ():
+            for modality in modalities if start in starts else ():
                 self.classify("frozen", start, labels, modality, seed)
         for kind, labels in product(list(FROZEN)[1:], all_labels):
-            if "pre-trained" in starts:
+            if "pre-trained" in starts and "audio_visual" in modalities:
                 self.classify(kind, "pre-trained", labels, "audio_visual", seed)
 
     def finetune(self, start: str, labels: str, modality: str, seed: int) -> None:
@@ -175,6 +177,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--starts", nargs="+", choices=list(STARTS), default=list(STARTS))
     parser.add_argument("--labels", nargs="+", choices=list(LABELS), default=list(LABELS))
+    parser.add_argument(
+        "--modalities", nargs="+", choices=list(MODALITIES), default=list(MODALITIES)
+    )
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each run")
     parser.add_argument("--smallest", action="store_true", help="one step of each, as a check")
@@ -190,12 +195,12 @@ def main() -> None:
         if "pretraining" in options.only:
             experiment.pretrain(pretraining_of(seed), PRETRAINING_EPOCHS, seed=seed)
         if "frozen" in options.only:
-            experiment.classify_all(options.starts, options.labels, seed)
+            experiment.classify_all(options.starts, options.labels, options.modalities, seed)
         for labels in options.labels if "finetuning" in options.only else ():
             for start in options.starts:
                 experiment.finetune(start, labels, "audio_visual", seed)
-        for modality in ("audio", "video") if "modalities" in options.only else ():
-            for start in options.starts:
+        for modality in options.modalities if "modalities" in options.only else ():
+            for start in options.starts if modality != "audio_visual" else ():
                 experiment.finetune(start, "all", modality, seed)
     for name in options.variants if "variants" in options.only else ():
         experiment.pretrain(f"pretraining-{name}", PRETRAINING_EPOCHS, *VARIANTS[name])

@@ -235,7 +235,9 @@ class TestRuns:
         model, description = load_recognition_model(convert(folder, tmp_path / "run.ckpt"))
         assert (description.modality, description.pooling) == (modality, "statistics")
         assert model.pooling == "statistics"
-        assert "layers of the fusion encoder" not in (folder / "README.md").read_text()
+        card = (folder / "README.md").read_text()
+        assert "layers of the fusion encoder" not in card
+        assert "and their deviation over time" in card
 
     def test_converted_checkpoint_is_tested_as_the_original(self, corpus, tmp_path, monkeypatch):
         from hicmae.training.commands import run  # noqa: PLC0415 (other tests need no command line)

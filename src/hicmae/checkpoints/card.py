@@ -216,6 +216,8 @@ def _architecture(description: ModelDescription, weights: Mapping[str, Tensor]) 
     if description.modality == "audio_visual" and description.pooling == "mean":
         order = shape.fusion_order.replace("_", " ")
         facts.append(("layers of the fusion encoder", f"{shape.fusion_depth} ({order})"))
+    if description.pooling == "statistics":
+        facts.append(("feature of a layer", "mean of its tokens, and their deviation over time"))
     facts.append(("hidden width of MLPs", f"{int(shape.width * shape.mlp_ratio)}"))
     if description.modality != "audio":
         facts.append(

@@ -85,7 +85,8 @@ class Experiment:
         return [
             f"--data.manifest={self.folder / table}",
             f"--data.cache_dir={self.folder / 'cache'}",
-            *(f"--{name}={seed}" for name in ("seed_everything", "model.seed", "data.seed")),
+            f"--seed_everything={seed}",
+            f"--data.seed={seed}",
             *(SMALLEST if self.smallest else ()),
         ]
 
@@ -100,6 +101,7 @@ class Experiment:
             "fit",
             "--config=small/pretrain.yaml",
             *self.shared("unlabelled.csv", seed),
+            f"--model.seed={seed}",
             *options,
             *([] if self.smallest else [f"--trainer.max_epochs={epochs}"]),
             f"--trainer.default_root_dir={folder}",
@@ -150,6 +152,7 @@ class Experiment:
             f"{start}-{labels}-{modality}",
             seed,
             *MODALITIES[modality],
+            f"--model.seed={seed}",
             *([] if self.smallest else [f"--trainer.max_epochs={EPOCHS[labels]}"]),
             *STARTS[start],
             *([f"--model.pretrained={weights}"] if start == "pre-trained" else []),

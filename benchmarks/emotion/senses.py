@@ -32,7 +32,7 @@ ROWS = {
 def train(experiment: Experiment, seed: int) -> None:
     """Fine-tunes with the option."""
     epochs = [] if experiment.smallest else [f"--trainer.max_epochs={EPOCHS['all']}"]
-    experiment.crossval("dropout-both", seed, DROPOUT, *epochs)
+    experiment.crossval("dropout-both", seed, f"--model.seed={seed}", DROPOUT, *epochs)
 
 
 def test(experiment: Experiment, sense: str, seed: int) -> None:

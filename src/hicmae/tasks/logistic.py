@@ -30,7 +30,6 @@ class LogisticRegressionTask(FrozenFeaturesTask):
         fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
         pretrained: A Lightning, public-implementation or safetensors file whose features are read;
             without one, the weights are as drawn, which is the yardstick.
-        seed: Seeds the weights that are drawn.
 
     Raises:
         ConfigError: There are no labels, or options do not fit together.
@@ -52,7 +51,6 @@ class LogisticRegressionTask(FrozenFeaturesTask):
         fusion_depth: int | None = None,
         fusion_order: FusionOrder | None = None,
         pretrained: str | None = None,
-        seed: int = 0,
     ) -> None:
         if not penalty > 0:
             raise ConfigError(
@@ -69,7 +67,6 @@ class LogisticRegressionTask(FrozenFeaturesTask):
             fusion_depth=fusion_depth,
             fusion_order=fusion_order,
             pretrained=pretrained,
-            seed=seed,
         )
         self.penalty = penalty
 

@@ -50,7 +50,7 @@ def main() -> None:
     read = batches(folder)
     names = [Path(name).name for batch in read for name in batch["id"]]
     clips = labelled_clips(folder).loc[names].reset_index(drop=True)
-    starts = {"pre-trained": checkpoint(folder / "pretraining"), "random weights": None}
+    starts = {"pre-trained": checkpoint(folder / "pretraining"), "random weights": 0}
     rows = []
     for start, weights in starts.items():
         for pooling in get_args(Pooling):

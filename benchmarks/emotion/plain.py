@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from probes import Arrays, accuracies, batches, labelled_clips
+from probes import Arrays, all_hits, batches, labelled_clips
 from torch.nn.functional import avg_pool2d
 
 CELL = 8  # side in pixels
@@ -44,8 +44,11 @@ def main() -> None:
     clips = labelled_clips(folder)
     sets, names = statistics(folder)
     clips = clips.loc[names].reset_index(drop=True)
-    rows = {name: accuracies("linear", inputs, clips) for name, inputs in sets.items()}
-    print(pd.DataFrame(rows).T.to_string())
+    rows = {
+        name: {labels: 100 * hits.mean() for labels, hits in all_hits("linear", x, clips).items()}
+        for name, x in sets.items()
+    }
+    print(pd.DataFrame(rows).T.round(1).to_string())
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ Takes the features of the labelled clips from checkpoints of `experiment.py`, a 
 of each clip, and classifies them, leaving two actors out in turn: by logistic regression as
 configs/probe/logistic.yaml does, and by nearest neighbours. Features are of both poolings, the
 paper's (`mean`) and `statistics`. Also tells how much of what features vary by lies between actors
-and how much between emotions. Writes `probes.csv` and `shares.csv`; features that are there are
-not made again.
+and how much between emotions. Writes `probes.csv`, `shares.csv` and, of each clip, the share of
+the draws of labels in which it was recognised, `hits.csv`; what is known of a checkpoint is not
+found out again.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,8 +36,9 @@ from hicmae.weights.reading import load_pretrained
 
 SNAPSHOTS = (5, 10, 20, 35, 60, 110)  # epochs, of which only the last of a run has low rates
 SEEDS = (0, 1, 2)
-DRAWS = 5  # of few labels
+DRAWS = 20  # of few labels
 NEIGHBOURS = 5
+KINDS = ("linear", "nearest")
 MODALITY_NAMES: dict[Modality, str] = {"audio_visual": "both", "audio": "audio", "video": "video"}
 Floats = npt.NDArray[np.float32]
 Arrays = dict[str, Floats]
@@ -67,18 +71,21 @@ def batches(folder: Path) -> list[dict[str, Any]]:
 
 
 def features(
-    read: list[dict[str, Any]], weights: Path | None, pooling: Pooling, modality: Modality
+    read: list[dict[str, Any]],
+    weights: Path | int,
+    pooling: Pooling,
+    modality: Modality,
 ) -> Floats:
-    """Features of the clips (N, D), of a checkpoint or as drawn."""
+    """Features of the clips (N, D), of a checkpoint or, by a seed, as drawn."""
     init = config("small/finetune.yaml")["model"]["init_args"]
-    torch.manual_seed(0)
+    torch.manual_seed(weights if isinstance(weights, int) else 0)
     model = RecognitionModel(
         Architecture.of_size(init["size"], init["architecture"]),
         0,
         modality=modality,
         pooling=pooling,
     ).eval()
-    if weights is not None:
+    if isinstance(weights, Path):
         load_pretrained(model, weights)
     rows = []
     with torch.no_grad():
@@ -104,29 +111,38 @@ def answers(kind: str, inputs: Floats, known: Floats, emotions: pd.Series[str]) 
     return model.predict(scaler.transform(inputs))
 
 
-def accuracy(kind: str, inputs: Floats, clips: pd.DataFrame, per_class: int | None) -> float:
-    """Share of the clips recognised, pooled over folds and drawn labels, in percent."""
-    scores = []
-    for draw in range(DRAWS if per_class else 1):
+def hits(
+    kind: str, inputs: Floats, clips: pd.DataFrame, per_class: int | None, draws: int = DRAWS
+) -> Floats:
+    """Share of the draws of labels in which each clip was recognised (N,), pooled over folds."""
+    total = np.zeros(len(clips), np.float32)
+    draws = draws if per_class else 1
+    for draw in range(draws):
         rng = np.random.default_rng(draw)
-        right = np.zeros(len(clips))
         for fold in clips["fold"].unique():
             test = (clips["fold"] == fold).to_numpy()
             train = rng.permutation(np.flatnonzero(~test))
             if per_class:
                 train = clips.iloc[train].groupby("emotion").head(per_class).index.to_numpy()
             told = answers(kind, inputs[test], inputs[train], clips["emotion"].iloc[train])
-            right[test] = told == clips["emotion"][test]
-        scores.append(100 * right.mean())
-    return float(np.mean(scores))
+            total[test] += told == clips["emotion"][test]
+    return total / draws
 
 
-def accuracies(kind: str, inputs: Floats, clips: pd.DataFrame) -> dict[str, float]:
-    """Shares recognised with all labels and with few, in percent."""
+def all_hits(kind: str, inputs: Floats, clips: pd.DataFrame, draws: int = DRAWS) -> Arrays:
+    """The same with all labels and with few."""
     counts = {name: None if name == "all" else round(24 * share) for name, share in LABELS.items()}
     return {
-        labels: round(accuracy(kind, inputs, clips, per_class), 1)
-        for labels, per_class in counts.items()
+        labels: hits(kind, inputs, clips, per_class, draws) for labels, per_class in counts.items()
+    }
+
+
+def judged(inputs: Floats, clips: pd.DataFrame, draws: int) -> Arrays:
+    """What all kinds of classifiers recognise, by kind and labels."""
+    return {
+        f"{kind} {labels}": found
+        for kind in KINDS
+        for labels, found in all_hits(kind, inputs, clips, draws).items()
     }
 
 
@@ -137,12 +153,14 @@ def share_between(inputs: Floats, groups: pd.Series[str]) -> float:
     return float(100 * means.to_numpy().var(axis=0).mean())
 
 
-def snapshots(folder: Path) -> dict[str, Path | None]:
-    """The checkpoints that are there, by what they are; None is random weights."""
+def snapshots(folder: Path, seeds: Sequence[int]) -> dict[str, Path | int]:
+    """The checkpoints that are there, by what they are; a number seeds random weights."""
     runs = {"": "pretraining"}
-    runs |= {f"seed {seed}, ": f"pretraining-seed{seed}" for seed in SEEDS if seed}
+    runs |= {f"seed {seed}, ": f"pretraining-seed{seed}" for seed in seeds if seed}
     runs |= {f"{variant}, ": f"pretraining-{variant}" for variant in VARIANTS}
-    found: dict[str, Path | None] = {"epoch 0": None}
+    found: dict[str, Path | int] = {
+        f"seed {seed}, epoch 0" if seed else "epoch 0": seed for seed in seeds
+    }
     for name, run in runs.items():
         for epoch in SNAPSHOTS:
             weights = checkpoint(folder / run, epoch)
@@ -155,31 +173,37 @@ def main() -> None:
     """Looks at every checkpoint that is there."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
-    folder = parser.parse_args().folder
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--draws", type=int, default=DRAWS, help="of few labels")
+    options = parser.parse_args()
+    folder = options.folder
     read = batches(folder)
     names = [Path(name).name for batch in read for name in batch["id"]]
     clips = labelled_clips(folder).loc[names].reset_index(drop=True)
     (folder / "features").mkdir(exist_ok=True)
-    rows, between = [], []
-    for name, weights in snapshots(folder).items():
-        for pooling in get_args(Pooling):
-            for modality, sense in MODALITY_NAMES.items():
-                stem = f"{name}-{pooling}-{sense}".replace(", ", "-").replace(" ", "-")
-                file = folder / "features" / f"{stem}.npy"
-                if not file.exists():
-                    np.save(file, features(read, weights, pooling, modality))
-                inputs = np.load(file)
-                actors, emotions = (
-                    share_between(inputs, clips[key]) for key in ("subject", "emotion")
-                )
-                between.append((name, pooling, sense, round(actors), round(emotions)))
-                for kind in ("linear", "nearest"):
-                    scores = accuracies(kind, inputs, clips)
-                    rows += [(name, pooling, sense, kind, *score) for score in scores.items()]
-    columns = ["pre-training", "pooling", "features", "probe", "labels", "accuracy"]
-    table = pd.DataFrame(rows, columns=columns)
+    rows, between, of_clips = [], [], []
+    for name, weights in snapshots(folder, options.seeds).items():
+        for pooling, (modality, sense) in product(get_args(Pooling), MODALITY_NAMES.items()):
+            stem = f"{name}-{pooling}-{sense}".replace(", ", "-").replace(" ", "-")
+            file = folder / "features" / f"{stem}.npz"
+            if not file.exists():
+                made = features(read, weights, pooling, modality)
+                np.savez(file, features=made, **judged(made, clips, options.draws))
+            known = np.load(file)
+            inputs = known["features"]
+            actors, emotions = (share_between(inputs, clips[key]) for key in ("subject", "emotion"))
+            between.append((name, pooling, sense, round(actors), round(emotions)))
+            for kind, labels in product(KINDS, LABELS):
+                found = known[f"{kind} {labels}"]
+                run = (name, pooling, sense, kind, labels)
+                rows.append((*run, round(100 * float(found.mean()), 1)))
+                of_clips += [(*run, *clip) for clip in zip(names, found, strict=True)]
+    columns = ["pre-training", "pooling", "features", "probe", "labels"]
+    table = pd.DataFrame(rows, columns=[*columns, "accuracy"])
     table.to_csv(folder / "probes.csv", index=False)
-    columns = ["pre-training", "pooling", "features", "between actors %", "between emotions %"]
+    of_each = pd.DataFrame(of_clips, columns=[*columns, "clip", "hits"])
+    of_each.to_csv(folder / "hits.csv", index=False)
+    columns = [*columns[:3], "between actors %", "between emotions %"]
     shares = pd.DataFrame(between, columns=columns)
     shares.to_csv(folder / "shares.csv", index=False)
     print(shares.pivot(index=["pooling", "pre-training"], columns="features").to_string())

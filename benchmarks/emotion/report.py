@@ -10,13 +10,22 @@ over the seeds. Differences are of the same clips.
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from experiment import FROZEN, LABELS, MODALITIES, STARTS, VARIANTS, pretraining_of
+from experiment import (
+    FROZEN,
+    LABELS,
+    MODALITIES,
+    PRETRAINING_EPOCHS,
+    STARTS,
+    VARIANTS,
+    pretraining_of,
+)
 from matplotlib.figure import Figure
 from probes import SEEDS, SNAPSHOTS
 
@@ -30,13 +39,15 @@ HELD_OUT = {
     "val/audio_to_video_set_2": "audio to video",
     "val/video_to_audio_set_2": "video to audio",
 }
-# What is compared: a line of the figure, and the runs of it, of which the best counts.
+# What is compared on both modalities: features that probes.py judges, or fine-tuned runs, of which
+# the better one counts.
+OURS = "pre-trained, features frozen"
 COMPARED = {
-    "pre-trained, features frozen": ["frozen-pre-trained"],
-    "random weights, features frozen": ["frozen-scratch"],
-    "from scratch, fine-tuned": ["scratch", "scratch-flat"],
-    "pre-trained, fine-tuned": ["pre-trained"],
+    "random weights, features frozen": (),
+    "from scratch, fine-tuned": ("scratch", "scratch-flat"),
+    "pre-trained, fine-tuned": ("pre-trained",),
 }
+POOLINGS = ("statistics", "mean")
 COLOURS = ["#0072B2", "#D55E00", "#000000", "#56B4E9"]
 FEATURE_COLOURS = {"both": "#000000", "audio": "#D55E00", "video": "#009E73"}
 Numbers = npt.NDArray[np.float64]
@@ -92,8 +103,28 @@ def better(runs: list[pd.DataFrame | None]) -> pd.DataFrame | None:
     return max(done, key=lambda table: table.mean(axis=None), default=None)
 
 
+def probed(
+    folder: Path, pooling: str, features: str, labels: str, epoch: int
+) -> pd.DataFrame | None:
+    """Share of the draws in which each clip was recognised by frozen features, by seed."""
+    if not (folder / "hits.csv").exists():
+        return None
+    table = pd.read_csv(folder / "hits.csv", dtype={"labels": str})
+    wanted = {"pooling": pooling, "features": features, "labels": labels, "probe": "linear"}
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    found = table["pre-training"].str.extract(rf"^(?:seed (\d+), )?epoch {epoch}$()")
+    table = table.assign(seed=found[0].fillna("0"))[found[1].notna()]
+    if table.empty:
+        return None
+    return table.pivot(index="clip", columns="seed", values="hits")
+
+
 def compared(folder: Path, name: str, labels: str) -> pd.DataFrame | None:
-    """The best run on both modalities of what is compared."""
+    """What is known of a line of the comparison."""
+    if not COMPARED.get(name):
+        epoch = PRETRAINING_EPOCHS if name == OURS else 0
+        return probed(folder, "statistics", "both", labels, epoch)
     return better([correct(folder, f"{run}-{labels}-audio_visual") for run in COMPARED[name]])
 
 
@@ -115,11 +146,28 @@ def print_pretraining(folder: Path, name: str) -> None:
         print(f"{name}, by epoch\n{table.round(3).to_string()}\n")
 
 
+def print_differences(folder: Path, labels: str, actor: pd.Series[str]) -> None:
+    """Prints how far apart lies what is compared, with so many labels."""
+    mine = compared(folder, OURS, labels)
+    for other in COMPARED:
+        theirs = compared(folder, other, labels)
+        print(difference(f"{OURS} − {other}, {labels} a class", mine, theirs, actor))
+    alike = probed(folder, "mean", "both", labels, PRETRAINING_EPOCHS)
+    print(difference(f"statistics − means, {labels} a class", mine, alike, actor))
+    for sense in ("audio", "video"):
+        trained, drawn = (
+            probed(folder, "statistics", sense, labels, epoch) for epoch in (PRETRAINING_EPOCHS, 0)
+        )
+        print(difference(f"both − {sense} alone, {labels} a class", mine, trained, actor))
+        name = f"pre-trained − random, {sense} alone, {labels} a class"
+        print(difference(name, trained, drawn, actor))
+
+
 def labels_figure(folder: Path) -> Figure:
     """Accuracy against labels, of each of what is compared."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
-    for place, (name, colour) in enumerate(zip(COMPARED, COLOURS, strict=True)):
+    for place, (name, colour) in enumerate(zip([OURS, *COMPARED], COLOURS, strict=True)):
         points = {
             share * 24 * 6: compared(folder, name, labels) for labels, share in LABELS.items()
         }
@@ -161,7 +209,7 @@ def probes_figure(folder: Path) -> Figure:
     for labels, axes in zip(LABELS, panels, strict=True):
         for features, colour in FEATURE_COLOURS.items():
             chosen = table[(table["labels"] == labels) & (table["features"] == features)]
-            for pooling, style in {"statistics": "-", "mean": ":"}.items():
+            for pooling, style in zip(POOLINGS, ("-", ":"), strict=True):
                 if pooling == "mean" and features != "both":
                     continue
                 rows = chosen[chosen["pooling"] == pooling]
@@ -200,27 +248,21 @@ def main() -> None:
         for kind in [*(f"{kind}-{start}" for kind in FROZEN for start in list(STARTS)[:2]), *STARTS]
     }
     print("| run | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
+    for labels, pooling, sense, epoch in product(
+        LABELS, POOLINGS, FEATURE_COLOURS, (0, PRETRAINING_EPOCHS)
+    ):
+        table = probed(folder, pooling, sense, labels, epoch)
+        name = f"frozen, {pooling}, {labels} a class, {sense}, epoch {epoch}"
+        if table is not None:
+            print(line(name, table))
     for name, table in runs.items():
         if table is not None:
             print(line(name, table))
     print(
         "\n| difference | points | 95 % over clips | 95 % over actors |\n| --- | --- | --- | --- |"
     )
-    ours, *others = COMPARED
     for labels in LABELS:
-        mine = compared(folder, ours, labels)
-        for other in others:
-            name = f"{ours} − {other}, {labels} a class"
-            print(difference(name, mine, compared(folder, other, labels), actor))
-        fused = [runs[f"{kind}-pre-trained, {labels} a class, audio-visual"] for kind in FROZEN]
-        for kind, table in zip(list(FROZEN)[1:], fused[1:], strict=True):
-            print(difference(f"frozen − {kind}, {labels} a class", fused[0], table, actor))
-        for alone in ("audio", "video"):
-            table = runs[f"frozen-pre-trained, {labels} a class, {alone}"]
-            print(difference(f"both − {alone} alone, {labels} a class", mine, table, actor))
-            name = f"pre-trained − random, {alone} alone, {labels} a class"
-            drawn = runs[f"frozen-scratch, {labels} a class, {alone}"]
-            print(difference(name, table, drawn, actor))
+        print_differences(folder, labels, actor)
     if options.figures:
         labels_figure(folder).savefig(options.figures / "emotion-labels.png", dpi=160)
         if (folder / "probes.csv").exists():

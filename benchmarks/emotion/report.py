@@ -27,7 +27,7 @@ from experiment import (
     pretraining_of,
 )
 from matplotlib.figure import Figure
-from probes import SEEDS, SNAPSHOTS
+from probes import FEATURES, SEEDS, SNAPSHOTS
 
 DRAWS = 10_000
 CHANCE = 100 / 6
@@ -248,9 +248,7 @@ def main() -> None:
         for kind in [*(f"{kind}-{start}" for kind in FROZEN for start in list(STARTS)[:2]), *STARTS]
     }
     print("| run | accuracy % | seeds | 95 % over clips |\n| --- | --- | --- | --- |")
-    for labels, pooling, sense, epoch in product(
-        LABELS, POOLINGS, FEATURE_COLOURS, (0, PRETRAINING_EPOCHS)
-    ):
+    for labels, (pooling, _, sense), epoch in product(LABELS, FEATURES, (0, PRETRAINING_EPOCHS)):
         table = probed(folder, pooling, sense, labels, epoch)
         name = f"frozen, {pooling}, {labels} a class, {sense}, epoch {epoch}"
         if table is not None:

@@ -45,7 +45,10 @@ def main() -> None:
     sets, names = statistics(folder)
     clips = clips.loc[names].reset_index(drop=True)
     rows = {
-        name: {labels: 100 * hits.mean() for labels, hits in all_hits("linear", x, clips).items()}
+        name: {
+            labels: 100 * float(hits.mean())
+            for labels, hits in all_hits("linear", x, clips).items()
+        }
         for name, x in sets.items()
     }
     print(pd.DataFrame(rows).T.round(1).to_string())

@@ -37,7 +37,7 @@ def statistics(folder: Path) -> tuple[Arrays, list[str]]:
 
 
 def main() -> None:
-    """Prints a table."""
+    """Prints a table, and writes `plain.csv`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     folder = parser.parse_args().folder
@@ -51,7 +51,9 @@ def main() -> None:
         }
         for name, x in sets.items()
     }
-    print(pd.DataFrame(rows).T.round(1).to_string())
+    table = pd.DataFrame(rows).T.round(1)
+    table.to_csv(folder / "plain.csv", index_label="features")
+    print(table.to_string())
 
 
 if __name__ == "__main__":

@@ -185,6 +185,10 @@ def labels_figure(folder: Path) -> Figure:
             capsize=3,
             label=name,
         )
+    if (folder / "plain.csv").exists():
+        plain = pd.read_csv(folder / "plain.csv", index_col="features").loc["both"]
+        clips = [round(LABELS[labels] * 24 * 6) for labels in plain.index]
+        axes.plot(clips, plain, "x", color="#777777", label="plain statistics of clips")
     axes.axhline(CHANCE, color="#999999", linestyle=":", label="chance")
     axes.set_xscale("log")
     axes.set_xticks([12, 24, 144], ["12", "24", "144"])
@@ -193,7 +197,7 @@ def labels_figure(folder: Path) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left", fontsize="small")
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 12)  # room for the legend
+    axes.set_ylim(low, high + 14)  # room for the legend
     return figure
 
 

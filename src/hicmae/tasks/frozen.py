@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hicmae.data.batches import Batch
 from hicmae.errors import ConfigError
+from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Pooling, Size
 from hicmae.tasks.base import empty
 from hicmae.tasks.classification import ClassificationTask
 from hicmae.tasks.parallel import of_all_processes
@@ -72,8 +73,18 @@ class FrozenFeaturesTask(ClassificationTask):
     with the weights in `checkpoints/last.ckpt`.
 
     Args:
-        class_names: The classes in the order of their indices.
-        **options: See `ClassificationTask`.
+        class_names: The classes in the order of their indices. On the command line they come from
+            the data.
+        size: Published size of the model: tiny, small or base.
+        architecture: Fields of the architecture that differ from the size's.
+        modality: What features are of: audio_visual, audio or video.
+        feature_fusion: Whether features are means over all layers of an encoder; else they are the
+            last layer's.
+        pooling: mean or statistics; see `RecognitionTask`.
+        fusion_depth: Layers of the fusion encoder, in place of what `architecture` says.
+        fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
+        pretrained: A Lightning, public-implementation or safetensors file whose features are read;
+            without one, the weights are as drawn, which is the yardstick.
 
     Raises:
         ConfigError: There are no labels, or options do not fit together.
@@ -84,8 +95,31 @@ class FrozenFeaturesTask(ClassificationTask):
 
     overlay: ClassVar[str]
 
-    def __init__(self, class_names: list[str], **options: Any) -> None:
-        super().__init__(class_names, learning_rate=0.0, **options)
+    def __init__(
+        self,
+        class_names: list[str],
+        *,
+        size: Size = "base",
+        architecture: ArchitectureChanges = UNCHANGED,
+        modality: Modality = "audio_visual",
+        feature_fusion: bool = True,
+        pooling: Pooling = "mean",
+        fusion_depth: int | None = None,
+        fusion_order: FusionOrder | None = None,
+        pretrained: str | None = None,
+    ) -> None:
+        super().__init__(
+            class_names,
+            size=size,
+            architecture=architecture,
+            modality=modality,
+            feature_fusion=feature_fusion,
+            pooling=pooling,
+            fusion_depth=fusion_depth,
+            fusion_order=fusion_order,
+            learning_rate=0.0,
+            pretrained=pretrained,
+        )
         self.automatic_optimization = False
         self._collected = FeatureCollection()
 

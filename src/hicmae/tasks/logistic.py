@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hicmae.errors import ConfigError
-from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Pooling, Size
 from hicmae.objectives.logistic_regression import logistic_regression
 from hicmae.tasks.frozen import FrozenFeaturesTask, LabelledFeatures
 
@@ -20,16 +21,7 @@ class LogisticRegressionTask(FrozenFeaturesTask):
         class_names: The classes in the order of their indices. On the command line they come from
             the data.
         penalty: How strongly weights are held back; see `logistic_regression`.
-        size: Published size of the model: tiny, small or base.
-        architecture: Fields of the architecture that differ from the size's.
-        modality: What the model reads: audio_visual, audio or video.
-        feature_fusion: Whether features are means over all layers of an encoder; else they are the
-            last layer's.
-        pooling: mean or statistics; see `RecognitionTask`.
-        fusion_depth: Layers of the fusion encoder, in place of what `architecture` says.
-        fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
-        pretrained: A Lightning, public-implementation or safetensors file whose features are read;
-            without one, the weights are as drawn, which is the yardstick.
+        **frozen: See `FrozenFeaturesTask`.
 
     Raises:
         ConfigError: There are no labels, or options do not fit together.
@@ -38,36 +30,13 @@ class LogisticRegressionTask(FrozenFeaturesTask):
     probe = "logistic regression"
     overlay = "probe/logistic.yaml"
 
-    def __init__(
-        self,
-        class_names: list[str],
-        *,
-        penalty: float,
-        size: Size = "base",
-        architecture: ArchitectureChanges = UNCHANGED,
-        modality: Modality = "audio_visual",
-        feature_fusion: bool = True,
-        pooling: Pooling = "mean",
-        fusion_depth: int | None = None,
-        fusion_order: FusionOrder | None = None,
-        pretrained: str | None = None,
-    ) -> None:
+    def __init__(self, class_names: list[str], *, penalty: float, **frozen: Any) -> None:
         if not penalty > 0:
             raise ConfigError(
                 f"penalty is {penalty}: give a number above 0, such as 0.001 to hold weights back "
                 "hardly at all."
             )
-        super().__init__(
-            class_names,
-            size=size,
-            architecture=architecture,
-            modality=modality,
-            feature_fusion=feature_fusion,
-            pooling=pooling,
-            fusion_depth=fusion_depth,
-            fusion_order=fusion_order,
-            pretrained=pretrained,
-        )
+        super().__init__(class_names, **frozen)
         self.penalty = penalty
 
     def learn(self, known: LabelledFeatures) -> None:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hicmae.data.batches import Batch
 from hicmae.errors import ConfigError
-from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Pooling, Size
 from hicmae.tasks.frozen import FrozenFeaturesTask, LabelledFeatures
 
 
@@ -58,16 +57,7 @@ class NearestNeighbourTask(FrozenFeaturesTask):
             the data.
         neighbours: Training clips that vote on a clip's class.
         temperature: A vote weighs exp(cosine similarity / temperature).
-        size: Published size of the model: tiny, small or base.
-        architecture: Fields of the architecture that differ from the size's.
-        modality: What features are of: audio_visual, audio or video.
-        feature_fusion: Whether features are means over all layers of an encoder; else they are the
-            last layer's.
-        pooling: mean or statistics; see `RecognitionTask`.
-        fusion_depth: Layers of the fusion encoder, in place of what `architecture` says.
-        fusion_order: cross_then_self or self_then_cross, in place of what `architecture` says.
-        pretrained: A Lightning, public-implementation or safetensors file whose weights are judged;
-            without one, the weights are as drawn, which is the yardstick.
+        **frozen: See `FrozenFeaturesTask`.
 
     Raises:
         ConfigError: There are no labels, or options do not fit together.
@@ -83,29 +73,12 @@ class NearestNeighbourTask(FrozenFeaturesTask):
         *,
         neighbours: int,
         temperature: float,
-        size: Size = "base",
-        architecture: ArchitectureChanges = UNCHANGED,
-        modality: Modality = "audio_visual",
-        feature_fusion: bool = True,
-        pooling: Pooling = "mean",
-        fusion_depth: int | None = None,
-        fusion_order: FusionOrder | None = None,
-        pretrained: str | None = None,
+        **frozen: Any,
     ) -> None:
         for option, value in (("neighbours", neighbours), ("temperature", temperature)):
             if value <= 0:
                 raise ConfigError(f"{option} is {value}: give a number above 0.")
-        super().__init__(
-            class_names,
-            size=size,
-            architecture=architecture,
-            modality=modality,
-            feature_fusion=feature_fusion,
-            pooling=pooling,
-            fusion_depth=fusion_depth,
-            fusion_order=fusion_order,
-            pretrained=pretrained,
-        )
+        super().__init__(class_names, **frozen)
         self.neighbours = neighbours
         self.temperature = temperature
         self._known = LabelledFeatures(torch.empty(0, 0), torch.empty(0, dtype=torch.long))

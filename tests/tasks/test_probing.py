@@ -278,4 +278,6 @@ class TestLogisticRegression:
         recognizer = EmotionRecognizer.from_pretrained(checkpoint, faces="none")
         assert recognizer.description.pooling == "statistics"
         assert recognizer.description.kind == "classification"
+        assert recognizer.description.training["epochs"] == 4
+        assert recognizer.description.training["steps"] == 0
         assert recognizer.recognize(corpus / "clip11.mp4")

@@ -14,12 +14,14 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from hicmae.data.batches import Batch
+from hicmae.data.options import InputSettings
 from hicmae.errors import ConfigError
 from hicmae.models import UNCHANGED, ArchitectureChanges, FusionOrder, Modality, Pooling, Size
 from hicmae.tasks.base import empty
 from hicmae.tasks.classification import ClassificationTask
 from hicmae.tasks.parallel import of_all_processes
 from hicmae.tasks.recognition import require_targets
+from hicmae.weights.description import ModelDescription, TrainingFacts
 
 
 class LabelledFeatures(NamedTuple):
@@ -122,6 +124,7 @@ class FrozenFeaturesTask(ClassificationTask):
         )
         self.automatic_optimization = False
         self._collected = FeatureCollection()
+        self._passes = 0
 
     @abstractmethod
     def learn(self, known: LabelledFeatures) -> None:
@@ -147,6 +150,15 @@ class FrozenFeaturesTask(ClassificationTask):
             )
         with torch.no_grad():
             self._collected.add(batch["id"], self.clip_features(batch), targets)
+
+    def on_train_epoch_end(self) -> None:
+        """Counts the pass."""
+        super().on_train_epoch_end()
+        self._passes += 1
+
+    def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
+        """The model; it is kept after training has ended, when the trainer counts a pass more."""
+        return super().describe(inputs, {**training, "epochs": self._passes})
 
     def on_train_end(self) -> None:
         """Learns of all that was seen, and writes it with the weights where the run keeps any."""

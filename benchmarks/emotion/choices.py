@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from experiment import checkpoint
-from probes import Floats, batches, features, labelled_clips
+from probes import Floats, batches, clips_of, features
 
 from hicmae.models import Pooling
 from hicmae.objectives.logistic_regression import logistic_regression
@@ -48,8 +48,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     folder = parser.parse_args().folder
     read = batches(folder)
-    names = [Path(name).name for batch in read for name in batch["id"]]
-    clips = labelled_clips(folder).loc[names].reset_index(drop=True)
+    clips = clips_of(folder, [name for batch in read for name in batch["id"]])
     starts = {"pre-trained": checkpoint(folder / "pretraining"), "random weights": 0}
     rows = []
     for start, weights in starts.items():

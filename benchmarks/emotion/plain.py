@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from probes import Arrays, all_hits, batches, labelled_clips
+from probes import Arrays, all_hits, batches, clips_of
 from torch.nn.functional import avg_pool2d
 
 CELL = 8  # side in pixels
@@ -41,9 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/emotion"))
     folder = parser.parse_args().folder
-    clips = labelled_clips(folder)
     sets, names = statistics(folder)
-    clips = clips.loc[names].reset_index(drop=True)
+    clips = clips_of(folder, names)
     rows = {
         name: {
             labels: 100 * float(hits.mean())

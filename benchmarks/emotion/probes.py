@@ -60,6 +60,11 @@ def labelled_clips(folder: Path) -> pd.DataFrame:
     return clips.set_index(pd.Index(clips["video"].map(lambda path: Path(path).stem)))
 
 
+def clips_of(folder: Path, names: list[str]) -> pd.DataFrame:
+    """The labelled clips in the order of ids of batches."""
+    return labelled_clips(folder).loc[[Path(name).name for name in names]].reset_index(drop=True)
+
+
 def batches(folder: Path) -> list[dict[str, Any]]:
     """All labelled clips as fine-tuning tests them."""
     options = config("small/finetune.yaml")["data"]["init_args"] | {
@@ -184,7 +189,7 @@ def main() -> None:
     folder = options.folder
     read = batches(folder)
     names = [Path(name).name for batch in read for name in batch["id"]]
-    clips = labelled_clips(folder).loc[names].reset_index(drop=True)
+    clips = clips_of(folder, names)
     (folder / "features").mkdir(exist_ok=True)
     rows, between, of_clips = [], [], []
     for name, weights in snapshots(folder, options.seeds).items():

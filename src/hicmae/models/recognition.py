@@ -199,7 +199,6 @@ class RecognitionModel(nn.Module):
                 continue
             steps = (shape.video_grid if name == "video" else shape.audio_grid)[0]
             last, tapped = encoder(inputs, None, taps)  # (B, N, C)
-            feature = self._pool(last, steps)  # (B, C or 2 · C)
             pooled = None
             if tapped:
                 by_layer = [self._pool(tapped[layer], steps) for layer in sorted(tapped)]
@@ -208,15 +207,15 @@ class RecognitionModel(nn.Module):
                 # Of clips with both as well: other processes may wait for the gradients.
                 there = last.new_ones(1, dtype=torch.bool) if senses is None else senses[:, place]
                 last = last.where(there[:, None, None], stand_ins[-1])
-                feature = feature.where(there[:, None], stand_ins[-1])
                 if pooled is not None:
                     pooled = pooled.where(there[:, None, None], stand_ins)
             tokens.append(last)
             if pooled is not None:
                 layers[name] = pooled[..., : shape.width]
             if pooled is not None and weights is not None:
-                feature = torch.einsum("blc,l->bc", pooled, weights.softmax(0))
-            parts.append(feature)
+                parts.append(torch.einsum("blc,l->bc", pooled, weights.softmax(0)))
+            else:
+                parts.append(self._pool(last, steps))
         if self.fusion_encoder is not None:
             parts += [fused.mean(1) for fused in self.fusion_encoder(*tokens)]
         joint = self.head_norm(torch.cat(parts, dim=1))

@@ -124,7 +124,6 @@ class FrozenFeaturesTask(ClassificationTask):
         )
         self.automatic_optimization = False
         self._collected = FeatureCollection()
-        self._passes = 0
 
     @abstractmethod
     def learn(self, known: LabelledFeatures) -> None:
@@ -151,14 +150,9 @@ class FrozenFeaturesTask(ClassificationTask):
         with torch.no_grad():
             self._collected.add(batch["id"], self.clip_features(batch), targets)
 
-    def on_train_epoch_end(self) -> None:
-        """Counts the pass."""
-        super().on_train_epoch_end()
-        self._passes += 1
-
     def describe(self, inputs: InputSettings, training: TrainingFacts) -> ModelDescription | None:
         """The model; it is kept after training has ended, when the trainer counts a pass more."""
-        return super().describe(inputs, {**training, "epochs": self._passes})
+        return super().describe(inputs, {**training, "epochs": self.current_epoch})
 
     def on_train_end(self) -> None:
         """Learns of all that was seen, and writes it with the weights where the run keeps any."""

@@ -668,7 +668,11 @@ class TestMistakes:
             ("fit --config pretrain.yaml --model.size=4", "--model.size: expected one of 'tiny', "),
             (
                 "test --config pretrain.yaml --wanted_error 1.5",
-                "--wanted_error: expected a number from 0 to 1, got 1.5",
+                "--wanted_error: expected a number from 0 to below 1, got 1.5",
+            ),
+            (
+                "test --config pretrain.yaml --wanted_error 1.0",
+                "--wanted_error: expected a number from 0 to below 1, got 1.0",
             ),
             ("fit --config pretrain.yaml --seed_everything=x", "expected bool or int, got x"),
         ],

@@ -51,8 +51,8 @@ _PLAIN = (
     (r"^argument (\S+): invalid choice: (\S+) \(choose from (.*)\)$", r"\1 is \2: choose \3"),
     (r"^the following arguments are required: ", "required, but not given: "),
     (
-        r"Not of type \w+: does not .* v>=(\S+) and v<=(\S+)(?=,)",
-        r"expected a number from \1 to \2",
+        r"Not of type \w+: does not .* v>=(\S+) and v<(\d\S*)(?=,)",
+        r"expected a number from \1 to below \2",
     ),
     (r"(?<=[:,] )(?:fit|validate|test|predict)\.", ""),
 )

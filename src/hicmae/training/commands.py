@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, capture_parser
-from jsonargparse.typing import ClosedUnitInterval
+from jsonargparse.typing import restricted_number_type
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import (
@@ -49,6 +49,8 @@ from hicmae.weights.reading import read_torch
 from hicmae.weights.runs import checkpoint_of
 
 log = logging.getLogger(__name__)
+
+ShareOfErrors = restricted_number_type("ShareOfErrors", float, [(">=", 0), ("<", 1)])
 
 _UNKNOWN_FIELD = re.compile(
     r"(?:unrecognized arguments: --architecture\.|'architecture' does not accept option ')(\w+)"
@@ -88,7 +90,7 @@ class HicmaeCLI(LightningCLI):
         )
         parser.add_argument(
             "--wanted_error",
-            type=ClosedUnitInterval | None,
+            type=ShareOfErrors | None,
             default=None,
             help="Tell in a column `sure` of predictions which answers are as sure as those that "
             "were wrong no more often on validation clips, such as 0.2.",

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 import yaml
 from tiny import ARCHITECTURE, tiny_architecture
 
+from hicmae.answers.blends import Blends
 from hicmae.checkpoints import load_recognition_model
 from hicmae.checkpoints.card import model_card
 from hicmae.cli import dispatch
@@ -163,3 +165,20 @@ def test_pretrained_model_without_known_data():
     assert "hicmae embed" in card
     assert "Scores" not in card
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
+
+
+def test_blends_are_told_with_their_thresholds():
+    description = ModelDescription(
+        "classification",
+        ("neutral", "anger", "fear"),
+        tiny_architecture(),
+        target_kind="distribution",
+        blends=Blends(("anger", "fear"), (0.15, 0.2)),
+    )
+    weights = RecognitionModel(tiny_architecture(), 3).state_dict()
+    card = model_card(description, weights, "0" * 64)
+    assert "Of anger, fear, two may be named as a blend" in card
+    assert "the second largest share is 0.15 or more" in card
+    assert "in equal parts if the two differ by 0.2 or less, else as 70 and 30 percent." in card
+    alone = model_card(replace(description, blends=None), weights, "0" * 64)
+    assert "named as a blend" not in alone

@@ -10,6 +10,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 from torch import Tensor
 
+from hicmae.answers.blends import Blends
 from hicmae.data import corpora
 from hicmae.data.corpora.base import Corpus
 from hicmae.models import feature_width
@@ -132,11 +133,22 @@ def _introduction(description: ModelDescription) -> str:
     if description.kind == "classification":
         text += f"\nClasses, in this order: {_listed(description.outputs)}."
         text += _TARGET_KINDS[description.target_kind] + "\n"
+        if description.blends:
+            text += f"\n{_blending(description.blends)}\n"
     elif description.kind == "regression":
         text += f"\nValues, in this order: {_listed(description.outputs)}"
         through = description.activation
         text += f", through {through}.\n" if through != "none" else ".\n"
     return text
+
+
+def _blending(blends: Blends) -> str:
+    presence, salience = blends.thresholds
+    return (
+        f"Of {_listed(blends.classes)}, two may be named as a blend: where the second largest "
+        f"share is {presence:g} or more, in equal parts if the two differ by {salience:g} or less, "
+        "else as 70 and 30 percent."
+    )
 
 
 def _title(description: ModelDescription) -> str:

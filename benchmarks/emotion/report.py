@@ -36,8 +36,8 @@ HELD_OUT = {
     "val/video": "video error",
     "val/audio": "audio error",
     "val/contrast_4": "contrast",
-    "val/audio_to_video_set_2": "audio to video",
-    "val/video_to_audio_set_2": "video to audio",
+    "val/audio_to_video_set_4": "audio to video",
+    "val/video_to_audio_set_4": "video to audio",
 }
 # What is compared on both modalities: features that probes.py judges, or fine-tuned runs, of which
 # the better one counts.

@@ -20,6 +20,7 @@ from tiny_tasks import (
 )
 
 from hicmae.errors import CheckpointError, ConfigError
+from hicmae.objectives.contrast import retrieval_at_1
 from hicmae.tasks import PretrainingTask
 
 
@@ -271,6 +272,27 @@ class TestPretraining:
         assert run.callback_metrics["val/audio_to_video_batch"] == 1
         assert run.callback_metrics["val/video_to_audio_batch"] == 1
         assert run.callback_metrics["val/audio_to_video_set_2"] < 0.75
+
+    def test_retrieval_over_the_set_is_of_whole_clips(self):
+        """So it does not depend on the masking ratio, which moves all that is under masks."""
+        batches = [make_batch(label=None, seed=seed) for seed in range(6)]
+        measured = []
+        for ratio in (0.5, 0.75):
+            task = pretraining(video_mask_ratio=ratio, audio_mask_ratio=ratio)
+            run = tiny_trainer()
+            run.validate(task, datamodule=Batches(val=batches), verbose=False)
+            measured.append(run.callback_metrics)
+        assert measured[0]["val/contrast_2"] != measured[1]["val/contrast_2"]
+        features = [
+            task.model.eval().features(batch["video"].flatten(0, 1), batch["audio"].flatten(0, 1))
+            for batch in batches
+        ]
+        for layer in (1, 2):
+            video = torch.cat([videos[layer] for videos, _ in features])
+            audio = torch.cat([audios[layer] for _, audios in features])
+            for figures in measured:
+                assert figures[f"val/audio_to_video_set_{layer}"] == retrieval_at_1(audio, video)
+                assert figures[f"val/video_to_audio_set_{layer}"] == retrieval_at_1(video, audio)
 
     def test_batches_of_a_set_do_not_matter_to_its_retrieval(self):
         """A set that is measured twice is not accumulated."""

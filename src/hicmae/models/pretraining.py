@@ -74,3 +74,22 @@ class HiCMAE(nn.Module):
             video_layers={layer: video_taps[layer].mean(1) for layer in contrast_layers},
             audio_layers={layer: audio_taps[layer].mean(1) for layer in contrast_layers},
         )
+
+    def features(self, video: Tensor, audio: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """What is contrasted, of whole clips: nothing is masked.
+
+        Args:
+            video: Normalised frames (B, 3, T, H, W).
+            audio: Normalised spectrograms (B, 1, T', F).
+
+        Returns:
+            For each contrast layer, the mean of all video tokens (B, C), and that of all audio
+            tokens.
+        """
+        layers = self.architecture.contrast_layers
+        _, videos = self.video_encoder(video, None, layers)
+        _, audios = self.audio_encoder(audio, None, layers)
+        return (
+            {layer: tokens.mean(1) for layer, tokens in videos.items()},
+            {layer: tokens.mean(1) for layer, tokens in audios.items()},
+        )

@@ -66,6 +66,7 @@ class PretrainingTask(AudioVisualTask):
         **optimisation: See `AudioVisualTask`.
     """
 
+    model: HiCMAE
     described_options = AudioVisualTask.described_options | {
         "architecture",
         "contrast_layers",
@@ -151,7 +152,7 @@ class PretrainingTask(AudioVisualTask):
         self._measure(batch, batch_idx, "val")
 
     def on_validation_epoch_end(self) -> None:
-        """Retrieval over the whole validation set, and the figure."""
+        """Retrieval of whole clips over the validation set, and the figure."""
         self._summarise("val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -169,13 +170,14 @@ class PretrainingTask(AudioVisualTask):
         masks = self._masks(len(video), self.generator(batch_idx))
         losses, output = self._losses(video, audio, *masks)
         self.log_losses(losses, stage, clips)
-        videos, audios = output.video_layers, output.audio_layers
-        self._features.append(
-            (
-                {layer: rows[:clips] for layer, rows in videos.items()},
-                {layer: rows[:clips] for layer, rows in audios.items()},
+        if self.architecture.contrast_layers:
+            videos, audios = self.model.features(video, audio)
+            self._features.append(
+                (
+                    {layer: rows[:clips] for layer, rows in videos.items()},
+                    {layer: rows[:clips] for layer, rows in audios.items()},
+                )
             )
-        )
         if clips and batch_idx == 0 and self._wants_figure():
             self._figure_batch = ((video, audio), masks, output)
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from hicmae.demo.face import render_face
+from hicmae.demo.common_causes import speaker_of
+from hicmae.demo.face import face_traits, render_face
 from hicmae.demo.performance import EMOTIONS, FRAME_RATE, SAMPLE_RATE, ClipKey, perform
 from hicmae.demo.voice import render_voice, voice_traits
 
@@ -86,3 +87,38 @@ def test_emotions_move_the_face_differently() -> None:
         changes[emotion] = np.mean(pictures, axis=0).ravel()
     assert np.corrcoef(changes["happiness"], changes["anger"])[0, 1] < 0.9
     assert np.corrcoef(changes["surprise"], changes["anger"])[0, 1] < 0.9
+
+
+def rank_correlation(first: list[float], second: list[float]) -> float:
+    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def test_large_heads_speak_low_and_grey_hair_speaks_dull() -> None:
+    keys = [ClipKey(0, speaker, "neutral", 0) for speaker in range(60)]
+    faces, voices = [face_traits(key) for key in keys], [voice_traits(key) for key in keys]
+    heads = [face.head * face.width for face in faces]
+    assert rank_correlation(heads, [voice.pitch for voice in voices]) < -0.9
+    assert rank_correlation(heads, [voice.tract for voice in voices]) < -0.9
+    ages = [speaker_of(key).age for key in keys]
+    assert rank_correlation(ages, [voice.brightness for voice in voices]) < -0.8
+    old = [np.ptp(face.hair) for face, age in zip(faces, ages, strict=True) if age > 0.9]
+    young = [np.ptp(face.hair) for face, age in zip(faces, ages, strict=True) if age < 0.35]
+    assert np.mean(old) < 0.3 * np.mean(young)
+
+
+def test_places_are_seen_and_heard() -> None:
+    light, warmth, level, slope = [], [], [], []
+    for speaker in range(40):
+        key = ClipKey(0, speaker, "neutral", 0)
+        plan = perform(key, 1.0)
+        corner = render_face(key, plan, SIZE)[0, :8, :8].mean(axis=(0, 1))
+        light.append(corner.mean())
+        warmth.append(corner[0] / corner[2])
+        # Before the first syllable there is the place alone.
+        silence = render_voice(key, plan)[: round(plan.syllables[0].start * SAMPLE_RATE)]
+        spectrum = np.abs(np.fft.rfft(silence)) ** 2
+        level.append(np.mean(silence**2))
+        slope.append(spectrum[len(spectrum) // 2 :].sum() / spectrum.sum())
+    assert rank_correlation(light, level) > 0.6
+    assert rank_correlation(warmth, slope) < -0.6

@@ -1,7 +1,6 @@
 """The moving face of a synthetic speaker: who it is, how emotion and speech move it, how it is lit.
 
-No real person is shown. Fear and surprise are close on purpose, and so are mild emotions and a
-neutral face.
+No real person is shown. Fear and surprise are close on purpose.
 """
 
 from dataclasses import asdict, astuple, dataclass, fields
@@ -10,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae.demo.common_causes import Place, place_of, speaker_of
 from hicmae.demo.performance import FRAME_RATE, Array, ClipKey, Performance, Stream, mixed
 from hicmae.demo.portrait import (
     HAIR_STYLES,
@@ -35,6 +35,9 @@ HAIRS: tuple[Colour, ...] = (
     (122, 56, 32),
     (128, 124, 120),
 )
+GREY = 205.0
+# What warm light adds to red, green and blue.
+WARMTH = np.array((1.0, 0.0, -1.0))
 IRISES: tuple[Colour, ...] = ((70, 46, 30), (86, 110, 62), (72, 108, 148), (100, 84, 50))
 
 Moves = TypeVar("Moves", Pose, Expression)
@@ -72,15 +75,15 @@ GESTURES = {
     ),
     "anger": Gesture(
         frown=1.0, outer_brow=0.1, lid=0.15, squint=0.5, corner=-0.3, press=0.7, stretch=0.15,
-        pitch=0.2, lean=0.06, nod=0.8,
+        pitch=0.2, lean=0.12, nod=0.8,
     ),
     "fear": Gesture(
         inner_brow=0.95, outer_brow=0.6, frown=0.25, lid=0.85, corner=-0.25, stretch=0.55,
-        jaw=0.25, pitch=-0.1, lean=-0.04, nod=0.3,
+        jaw=0.25, pitch=-0.1, lean=-0.08, nod=0.3,
     ),
     "surprise": Gesture(
         inner_brow=0.9, outer_brow=0.95, lid=0.8, stretch=-0.1, rounding=0.25, jaw=0.5,
-        pitch=-0.25, lean=-0.02, nod=0.4,
+        pitch=-0.25, lean=-0.04, nod=0.4,
     ),
 }  # fmt: skip
 
@@ -88,23 +91,25 @@ GESTURES = {
 def face_traits(key: ClipKey) -> FaceTraits:
     """Draws the looks of the speaker of `key`."""
     rng = key.speaker_generator(Stream.SPEAKER_FACE)
-    # Low voices (even speakers, see hicmae.demo.voice) may have a beard or no hair.
-    low = key.speaker % 2 == 0
-    style = int(rng.choice(HAIR_STYLES, p=(0.1, 0.5, 0.15, 0.25) if low else (0.6, 0.2, 0.2, 0.0)))
+    speaker = speaker_of(key)
+    style = int(
+        rng.choice(HAIR_STYLES, p=(0.1, 0.5, 0.15, 0.25) if speaker.low else (0.6, 0.2, 0.2, 0.0))
+    )
     skin = _mixed(SKINS, rng)
     red = float(rng.uniform(0.78, 0.92))
     return FaceTraits(
         skin=skin,
-        hair=_mixed(HAIRS, rng),
+        hair=_greyed(_mixed(HAIRS, rng), speaker.age),
         iris=IRISES[int(rng.integers(len(IRISES)))],
         lips=(skin[0] * red, skin[1] * 0.58, skin[2] * 0.62),
-        width=float(rng.uniform(0.7, 0.84)),
+        head=0.41 - 0.09 * speaker.build,
+        width=float(0.84 - 0.14 * speaker.build + rng.normal(0, 0.01)),
         taper=float(rng.uniform(-0.08, 0.2)),
         eye_distance=float(rng.uniform(0.31, 0.38)),
         eye_width=float(rng.uniform(0.16, 0.2)),
-        eye_height=float(rng.uniform(0.08, 0.11)),
+        eye_height=float(0.08 + 0.03 * speaker.build + rng.normal(0, 0.003)),
         brow_gap=float(rng.uniform(0.13, 0.2)),
-        brow_thickness=float(rng.uniform(0.028, 0.055)),
+        brow_thickness=float(0.055 - 0.025 * speaker.build + rng.normal(0, 0.003)),
         brow_slant=float(rng.uniform(-0.02, 0.05)),
         mouth_width=float(rng.uniform(0.24, 0.31)),
         lip_thickness=float(rng.uniform(0.05, 0.1)),
@@ -113,7 +118,7 @@ def face_traits(key: ClipKey) -> FaceTraits:
         nose_width=float(rng.uniform(0.1, 0.15)),
         hairline=float(rng.uniform(0.62, 0.78)),
         hair_style=style,
-        beard=float(rng.uniform(0.35, 0.75)) if low and rng.random() < 0.4 else 0.0,
+        beard=float(rng.uniform(0.35, 0.75)) if speaker.low and rng.random() < 0.4 else 0.0,
         glasses=bool(rng.random() < 0.2),
     )
 
@@ -134,11 +139,14 @@ def render_face(key: ClipKey, performance: Performance, size: int) -> NDArray[np
     times = np.arange(round(performance.seconds * FRAME_RATE), dtype=np.float32) / FRAME_RATE
     gesture = _gesture(performance, times, rng)
     expression = _expression(gesture, performance, times, rng)
-    pose = _pose(gesture, performance, times, rng)
-    backdrop = _backdrop(size, rng)
+    pose = _pose(gesture, performance, times, traits.head, rng)
+    place = place_of(key)
+    backdrop = _backdrop(size, place, rng)
     light = (float(rng.normal(0, 0.12)), float(rng.normal(-0.05, 0.08)))
-    gain = rng.uniform(0.75, 1.12) * (1 + rng.normal(0, 0.03, (3, 1, 1, 1)))
-    tint = gain.astype(np.float32)
+    gain = (0.75 + 0.37 * place.light + rng.normal(0, 0.02)) * (
+        1 + 0.16 * (place.warmth - 0.5) * WARMTH + rng.normal(0, 0.01, 3)
+    )
+    tint = gain.astype(np.float32)[:, None, None, None]
     grain = rng.normal(0, rng.uniform(1, 3), (2 * size, 2 * size)).astype(np.float32)
     # One sheet of grain, moved for every frame, is much cheaper than new grain.
     places = rng.integers(size, size=(len(times), 2))
@@ -173,6 +181,13 @@ def _mixed(colours: tuple[Colour, ...], rng: np.random.Generator) -> Colour:
     return (red, green, blue)
 
 
+def _greyed(colour: Colour, age: float) -> Colour:
+    """Hair of this age: grey from about 0.4 on, white at 1."""
+    share = min(max((age - 0.35) / 0.65, 0.0), 1.0)
+    red, green, blue = ((1 - share) * tone + share * GREY for tone in colour)
+    return (red, green, blue)
+
+
 def _gesture(performance: Performance, times: Array, rng: np.random.Generator) -> dict[str, Array]:
     """The movements of `Gesture`, each (T,): rise and fall of the emotion, differing per take."""
     level = performance.expression(times)
@@ -180,8 +195,8 @@ def _gesture(performance: Performance, times: Array, rng: np.random.Generator) -
     moved = mixed(performance.shares, {name: astuple(full) for name, full in GESTURES.items()})
     for name, full in zip(asdict(GESTURES["neutral"]), moved.tolist(), strict=True):
         # Leaning is measured in scale, everything else in whole movements.
-        rest = rng.normal(0, 0.01 if name == "lean" else 0.1)
-        movements[name] = rest + full * rng.uniform(0.5, 1.3) * level
+        rest = rng.normal(0, 0.01 if name == "lean" else 0.06)
+        movements[name] = rest + full * rng.uniform(0.8, 1.4) * level
     return movements
 
 
@@ -209,7 +224,11 @@ def _expression(
 
 
 def _pose(
-    gesture: dict[str, Array], performance: Performance, times: Array, rng: np.random.Generator
+    gesture: dict[str, Array],
+    performance: Performance,
+    times: Array,
+    head: float,
+    rng: np.random.Generator,
 ) -> Pose:
     """Where the head is, arrays (T,)."""
     down = gesture["pitch"] + np.maximum(gesture["nod"], 0) * performance.stress(times)
@@ -218,8 +237,8 @@ def _pose(
     shaking = tremble * np.sin(2 * np.pi * (7 * times + rng.random()))
     return Pose(
         x=0.5 + rng.normal(0, 0.025) + _drift(times, 0.01, rng) + shaking,
-        y=0.5 + rng.normal(0, 0.025) + _drift(times, 0.008, rng) + 0.03 * down,
-        scale=rng.uniform(0.34, 0.4) * (1 + gesture["lean"]),
+        y=0.5 + rng.normal(0, 0.025) + _drift(times, 0.008, rng) + 0.06 * down,
+        scale=(head + rng.normal(0, 0.008)) * (1 + gesture["lean"]),
         roll=rng.normal(0, 0.05) + _drift(times, 0.035, rng),
         yaw=rng.normal(0, 0.35) + _drift(times, 0.25, rng),
         pitch=rng.normal(0, 0.25) + _drift(times, 0.15, rng) + down,
@@ -245,9 +264,9 @@ def _blinks(performance: Performance, times: Array, rng: np.random.Generator) ->
     return closed
 
 
-def _backdrop(size: int, rng: np.random.Generator) -> Array:
+def _backdrop(size: int, place: Place, rng: np.random.Generator) -> Array:
     """A blurred room and the speaker's clothes (3, S, S), different in every clip."""
-    base = rng.uniform(60, 190) + rng.normal(0, 12, 3)
+    base = 60 + 130 * place.light + 50 * (place.warmth - 0.5) * WARMTH + rng.normal(0, 6, 3)
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size
     x, y = grid[None, :, None], grid[:, None, None]
     room = base + _hue(30, rng) * (x - 0.5) + _hue(30, rng) * (y - 0.5)

@@ -60,6 +60,8 @@ class Stream(IntEnum):
     PERFORMANCE = 2
     FACE = 3
     VOICE = 4
+    SPEAKER = 5
+    PLACE = 6
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def _total(times: Array, curves: list[Array]) -> Array:
 def perform(key: ClipKey, seconds: float) -> Performance:
     """Plans the clip `key` of length `seconds`; equal keys give equal plans."""
     rng = key.clip_generator(Stream.PERFORMANCE)
-    intensity = float(rng.uniform(0.7, 1.0))
+    intensity = float(rng.uniform(0.8, 1.0))
     arousal, valence = (
         float(np.clip(intensity * value + rng.normal(0, 0.05), -1, 1))
         for value in mixed(key.shares, AFFECT).tolist()

@@ -24,6 +24,7 @@ class FaceTraits:
         hair: Colour of hair, brows and beard.
         iris: Colour of the eyes.
         lips: Colour of the lips.
+        head: Half the height of the head, as a share of the picture's.
         width: Half the width of the head.
         taper: How much the jaw narrows.
         eye_distance: From the middle of the face to the middle of an eye.
@@ -47,6 +48,7 @@ class FaceTraits:
     hair: Colour
     iris: Colour
     lips: Colour
+    head: float
     width: float
     taper: float
     eye_distance: float

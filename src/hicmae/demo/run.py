@@ -42,7 +42,7 @@ class Effort:
 
 
 # Many speakers: with few, the contrast learns by heart which voice belongs to which face.
-FULL = Effort(speakers=192, clips=1, labels=4, pretraining_epochs=40, finetuning_epochs=60)
+FULL = Effort(speakers=192, clips=1, labels=4, pretraining_epochs=60, finetuning_epochs=60)
 REDUCED = Effort(speakers=8, clips=1, labels=2, pretraining_epochs=1, finetuning_epochs=2)
 
 

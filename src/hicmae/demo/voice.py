@@ -1,7 +1,7 @@
 """A synthetic voice: a source (glottal pulses and noise) through moving formants.
 
 No real speaker is imitated. The speaker sets pitch and vocal tract length, the emotion sets how
-both are used; happiness and anger are close on purpose, and so are neutral and mild sadness.
+both are used, and the place what else is heard.
 """
 
 from dataclasses import astuple, dataclass
@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae.demo.common_causes import place_of, speaker_of
 from hicmae.demo.performance import (
     SAMPLE_RATE,
     VOWELS,
@@ -76,25 +77,26 @@ class Style:
 
 STYLES = {
     "neutral": Style(0.0, 2.0, -2.0, -1.5, 0.0, 0.0, 0.05, 0.15, 0.0),
-    "happiness": Style(4.0, 5.0, -0.5, 0.0, 4.5, 1.5, 0.06, 0.2, 0.0),
-    "sadness": Style(-1.5, 1.0, -4.0, -2.0, -5.0, -3.0, 0.25, 0.25, 0.15),
-    "anger": Style(3.0, 5.0, -2.0, -2.5, 6.0, 2.5, 0.04, 0.4, 0.0),
-    "fear": Style(5.5, 2.0, 1.0, 0.5, 0.5, -0.5, 0.25, 0.4, 0.6),
-    "surprise": Style(4.5, 6.0, 3.0, 4.5, 2.5, 0.5, 0.10, 0.2, 0.0),
+    "happiness": Style(4.0, 5.0, -0.5, 0.0, 4.5, 2.5, 0.06, 0.2, 0.0),
+    "sadness": Style(-2.5, 1.0, -4.0, -2.0, -8.0, -5.0, 0.30, 0.25, 0.15),
+    "anger": Style(3.0, 5.0, -2.0, -2.5, 8.0, 5.0, 0.04, 0.4, 0.0),
+    "fear": Style(8.0, 2.0, 1.0, 0.5, 0.5, -1.0, 0.40, 0.4, 0.6),
+    "surprise": Style(6.0, 6.0, 3.0, 4.5, 3.0, 0.5, 0.10, 0.2, 0.0),
 }
 # Spread between takes of the same speaker and emotion, in the units of `Style`.
-SPREAD = Style(1.2, 0.8, 1.2, 1.2, 2.0, 0.8, 0.03, 0.05, 0.05)
+SPREAD = Style(0.7, 0.5, 0.7, 0.7, 1.2, 0.5, 0.02, 0.03, 0.03)
 
 
 def voice_traits(key: ClipKey) -> VoiceTraits:
-    """Draws the voice of the speaker of `key`; low and high voices alternate."""
+    """Draws the voice of the speaker of `key`: pitch and tract follow the build, the rest age."""
     rng = key.speaker_generator(Stream.SPEAKER_VOICE)
-    low = key.speaker % 2 == 0
+    speaker = speaker_of(key)
     return VoiceTraits(
-        pitch=float(rng.uniform(95, 140) if low else rng.uniform(165, 225)),
-        tract=float(rng.uniform(0.92, 1.06) if low else rng.uniform(1.08, 1.22)),
-        breath=float(rng.uniform(0.0, 0.05)),
-        brightness=float(rng.normal(0, 1.0)),
+        # From 95 to 227 Hz, give or take half a semitone.
+        pitch=float(95 * 2 ** (1.25 * speaker.build + rng.normal(0, 1 / 24))),
+        tract=float(0.92 + 0.3 * speaker.build + rng.normal(0, 0.01)),
+        breath=float(0.05 * speaker.age * rng.uniform(0.7, 1.0)),
+        brightness=float(1.6 - 3.2 * speaker.age + rng.normal(0, 0.4)),
     )
 
 
@@ -128,9 +130,19 @@ def render_voice(key: ClipKey, performance: Performance) -> Array:
     # 0.06 leaves room for the loudest emotion; the level of the microphone differs per clip.
     level = np.sqrt(np.mean(np.square(speech)) + 1e-12)
     speech *= 0.06 / level * 10 ** ((style.energy + rng.normal(0, 1.5)) / 20)
-    floor = 10 ** (rng.uniform(-62, -48) / 20)
-    speech += floor * rng.standard_normal(len(times), dtype=np.float32)
+    speech += _noise_of_place(key, len(times), rng)
     return np.tanh(speech).astype(np.float32)
+
+
+def _noise_of_place(key: ClipKey, samples: int, rng: np.random.Generator) -> Array:
+    """What is heard besides the speaker (L,): loud in bright places, deep in warm ones."""
+    place = place_of(key)
+    level = 10 ** ((-62 + 14 * place.light + rng.normal(0, 0.5)) / 20)
+    spectrum = np.fft.rfft(rng.standard_normal(samples, dtype=np.float32))
+    frequency = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
+    octaves = np.log2(np.maximum(frequency, 100) / 1000)
+    noise = np.fft.irfft(spectrum * 10 ** ((4 - 8 * place.warmth) * octaves / 20), samples)
+    return np.asarray(level * noise / noise.std(), dtype=np.float32)
 
 
 def _style(performance: Performance, rng: np.random.Generator) -> Style:

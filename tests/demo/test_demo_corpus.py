@@ -139,6 +139,14 @@ def test_finished_corpus_is_left_alone(manifest: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in manifest.parent.rglob("*")} == stamps
 
 
+def test_corpus_of_another_version_is_told(tmp_path: Path) -> None:
+    folder = make_tiny(tmp_path / "corpus").parent
+    record = folder / "corpus.json"
+    record.write_text(record.read_text().replace('"generator": 2', '"generator": 1'))
+    with pytest.raises(DataError, match=r"of another version .* delete it, or name another folder"):
+        make_tiny(folder)
+
+
 def test_other_settings_are_refused(manifest: Path) -> None:
     with pytest.raises(DataError, match=r"made with seed=0"):
         make_tiny(manifest.parent, seed=1)

@@ -224,6 +224,11 @@ def _claim(folder: Path, settings: CorpusSettings) -> None:
             f"{record} was not written by the demonstration corpus: name a new or empty folder."
         )
     found = {"blends": False} | found
+    if found["generator"] != GENERATOR:
+        raise DataError(
+            f"{folder} holds a demonstration corpus of another version of HiCMAE, whose clips "
+            "differ: delete it, or name another folder."
+        )
     different = [name for name, value in wanted.items() if found[name] != value]
     if different:
         were = ", ".join(f"{name}={found[name]}" for name in different)

@@ -41,8 +41,10 @@ def test(experiment: Experiment, sense: str, seed: int) -> None:
     if (folder / "predictions.csv").exists():
         return
     tables = []
-    for run in sorted((experiment.folder / f"dropout-both-seed{seed}").glob("fold-*/version_*")):
-        tested = folder / run.parent.name
+    for fold in sorted((experiment.folder / f"dropout-both-seed{seed}").glob("fold-*")):
+        # A fold that was interrupted has a run before the one that was finished.
+        run = max(fold.glob("version_*"), key=lambda path: path.stat().st_mtime)
+        tested = folder / fold.name
         if not any(tested.glob("version_*/test_predictions.csv")):
             experiment.hicmae(
                 "test",

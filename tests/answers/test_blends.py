@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hicmae.answers.blends import BlendRule, blend_scores, percents, written_blend_scores
+from hicmae.answers.blends import BlendRule, Blends, blend_scores, percents, written_blend_scores
 
 CLASSES = ["anger", "disgust", "fear", "happiness", "sadness", "neutral"]
 BLENDED = CLASSES[:-1]
@@ -76,7 +76,7 @@ def test_written_answers_have_the_same_scores():
     shares, targets = made_up()
     rule = BlendRule(CLASSES, BLENDED)
     cells = rule.columns(shares, targets)
-    assert cells[0] == {"blend_target": "neutral 100", "blend": cells[0]["blend"]}
+    assert cells[0] == {"blend_target": "neutral", "blend": cells[0]["blend"]}
     written = written_blend_scores(
         *zip(*((c["blend"], c["blend_target"]) for c in cells), strict=True)
     )
@@ -87,4 +87,25 @@ def test_written_answers_have_the_same_scores():
 def test_clips_without_blends_have_no_salience():
     targets = torch.eye(6)
     assert blend_scores(percents(targets), percents(targets)) == {"presence": 1.0}
-    assert written_blend_scores(["fear 100"], ["anger 100"]) == {"presence": 0.0}
+    assert written_blend_scores(["fear"], ["anger"]) == {"presence": 0.0}
+
+
+def test_the_larger_part_is_written_first_and_a_class_alone_by_its_name():
+    rule = BlendRule(CLASSES, BLENDED)
+    first, second = (CLASSES.index(name) for name in BLENDED[:2])
+    shares = torch.zeros(3, len(CLASSES))
+    shares[0, second], shares[0, first] = 0.7, 0.3
+    shares[1, second], shares[1, first] = 0.51, 0.49
+    shares[2, second] = 1
+    cells = [cell["blend"] for cell in rule.columns(shares, None)]
+    larger, smaller = BLENDED[1], BLENDED[0]
+    assert cells == [f"{larger} 70 + {smaller} 30", f"{smaller} 50 + {larger} 50", larger]
+    named = Blends(tuple(BLENDED), (0.1, 0.1))
+    assert [named.named(CLASSES, row) for row in shares] == cells
+
+
+def test_presence_asks_for_the_classes_and_salience_for_their_order():
+    targets = ["anger 70 + fear 30", "anger 70 + fear 30", "anger", "anger 70 + fear 30"]
+    answers = ["anger 70 + fear 30", "fear 70 + anger 30", "anger", "anger"]
+    scores = written_blend_scores(answers, targets)
+    assert scores == {"presence": 0.75, "salience": pytest.approx(1 / 3)}

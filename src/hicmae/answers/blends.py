@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 UNFITTED = 0.1
 _GRID = torch.linspace(0.05, 0.95, 20)
-_PERCENT = re.compile(r" \d+(?=,|$)")
+_AND = " + "
+_PERCENT = re.compile(r" \d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,7 @@ class Blends:
     def named(self, outputs: Sequence[str], shares: Tensor) -> str:
         """The answer of shares (K,) of the outputs: `anger`, or `anger 70 + fear 30`."""
         rule = BlendRule(outputs, self.classes)
-        parts = rule(shares[None], torch.tensor(self.thresholds))[0]
-        first, second = shares.topk(2).indices.tolist()
-        if not parts[second]:
-            return outputs[first]
-        return " + ".join(f"{outputs[place]} {parts[place]}" for place in (first, second))
+        return written(outputs, rule(shares[None], torch.tensor(self.thresholds))[0])
 
     def mistake(self, outputs: Sequence[str]) -> str | None:
         """Why it cannot be of a model with these outputs; None if it can."""
@@ -109,16 +106,21 @@ class BlendRule(nn.Module):
                 self.thresholds.copy_(thresholds)
 
     def columns(self, shares: Tensor, targets: Tensor | None) -> list[dict[str, Any]]:
-        """Cells of the table of predictions, such as `anger 70, fear 30`, for every clip."""
-        cells = [{"blend": text} for text in self._texts(self(shares))]
+        """Cells of the table of predictions, as of `written`, for every clip."""
+        cells = [{"blend": written(self.classes, parts)} for parts in self(shares)]
         if targets is None:
             return cells
-        true = self._texts(percents(targets))
+        true = [written(self.classes, parts) for parts in percents(targets)]
         return [{"blend_target": text} | cell for text, cell in zip(true, cells, strict=True)]
 
-    def _texts(self, parts: Tensor) -> list[str]:
-        rows = [zip(self.classes, row, strict=True) for row in parts.tolist()]
-        return [", ".join(f"{name} {part}" for name, part in row if part) for row in rows]
+
+def written(classes: Sequence[str], parts: Tensor) -> str:
+    """Percents (K,) of the classes as `anger`, or as `anger 70 + fear 30`, the largest first."""
+    shown = [(name, part) for name, part in zip(classes, parts.tolist(), strict=True) if part]
+    shown.sort(key=lambda pair: -pair[1])  # equal parts stay in the order of the classes
+    if len(shown) == 1:
+        return shown[0][0]
+    return _AND.join(f"{name} {part}" for name, part in shown)
 
 
 def percents(targets: Tensor) -> Tensor:
@@ -139,7 +141,13 @@ def blend_scores(answers: Tensor, targets: Tensor) -> dict[str, float]:
 def written_blend_scores(answers: Iterable[str], targets: Iterable[str]) -> dict[str, float]:
     """The same of cells that `BlendRule.columns` wrote."""
     pairs = list(zip(answers, targets, strict=True))
-    present = [_PERCENT.sub("", answer) == _PERCENT.sub("", target) for answer, target in pairs]
-    salient = [answer == target for answer, target in pairs if target.count(",") == 1]
+    present = [_named(answer) == _named(target) for answer, target in pairs]
+    salient = [answer == target for answer, target in pairs if target.count(_AND) == 1]
     scores = {"presence": sum(present) / len(pairs)}
     return scores | ({"salience": sum(salient) / len(salient)} if salient else {})
+
+
+def _named(cell: str) -> set[str]:
+    """The classes of a cell."""
+    parts = cell.split(_AND)
+    return {_PERCENT.sub("", part) for part in parts} if len(parts) > 1 else {cell}

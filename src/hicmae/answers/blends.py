@@ -36,7 +36,8 @@ class Blends:
     def named(self, outputs: Sequence[str], shares: Tensor) -> str:
         """The answer of shares (K,) of the outputs: `anger`, or `anger 70 + fear 30`."""
         rule = BlendRule(outputs, self.classes)
-        return written(outputs, rule(shares[None], torch.tensor(self.thresholds))[0])
+        (parts,) = rule(shares[None], torch.tensor(self.thresholds)).tolist()
+        return written(outputs, parts)
 
     def mistake(self, outputs: Sequence[str]) -> str | None:
         """Why it cannot be of a model with these outputs; None if it can."""
@@ -107,16 +108,16 @@ class BlendRule(nn.Module):
 
     def columns(self, shares: Tensor, targets: Tensor | None) -> list[dict[str, Any]]:
         """Cells of the table of predictions, as of `written`, for every clip."""
-        cells = [{"blend": written(self.classes, parts)} for parts in self(shares)]
+        cells = [{"blend": written(self.classes, parts)} for parts in self(shares).tolist()]
         if targets is None:
             return cells
-        true = [written(self.classes, parts) for parts in percents(targets)]
+        true = [written(self.classes, parts) for parts in percents(targets).tolist()]
         return [{"blend_target": text} | cell for text, cell in zip(true, cells, strict=True)]
 
 
-def written(classes: Sequence[str], parts: Tensor) -> str:
-    """Percents (K,) of the classes as `anger`, or as `anger 70 + fear 30`, the largest first."""
-    shown = [(name, part) for name, part in zip(classes, parts.tolist(), strict=True) if part]
+def written(classes: Sequence[str], parts: Sequence[int]) -> str:
+    """Percents of the classes as `anger`, or as `anger 70 + fear 30`, the largest first."""
+    shown = [(name, part) for name, part in zip(classes, parts, strict=True) if part]
     shown.sort(key=lambda pair: -pair[1])  # equal parts stay in the order of the classes
     if len(shown) == 1:
         return shown[0][0]

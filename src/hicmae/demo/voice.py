@@ -123,7 +123,8 @@ def render_voice(key: ClipKey, performance: Performance) -> Array:
 
     frames = np.arange(len(times) // HOP + 4, dtype=np.float32) * (HOP / SAMPLE_RATE)
     response = _vocal_tract(traits, performance, frames)
-    response *= _tilt(style.brightness + traits.brightness)
+    tilt = _tilt(style.brightness + traits.brightness, TRANSFORM // 2 + 1, centre=500)
+    response *= tilt.astype(np.float32)
     speech = _filter(voiced, response)
     speech += _filter(*_frication(performance, times, frames, noise))
 
@@ -139,9 +140,8 @@ def _noise_of_place(key: ClipKey, samples: int, rng: np.random.Generator) -> Arr
     place = place_of(key)
     level = 10 ** ((-62 + 14 * place.light + rng.normal(0, 0.5)) / 20)
     spectrum = np.fft.rfft(rng.standard_normal(samples, dtype=np.float32))
-    frequency = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
-    octaves = np.log2(np.maximum(frequency, 100) / 1000)
-    noise = np.fft.irfft(spectrum * 10 ** ((4 - 8 * place.warmth) * octaves / 20), samples)
+    tilt = _tilt(4 - 8 * place.warmth, len(spectrum), centre=1000)
+    noise = np.fft.irfft(spectrum * tilt, samples)
     return np.asarray(level * noise / noise.std(), dtype=np.float32)
 
 
@@ -221,11 +221,11 @@ def _poles(centre: Array, bandwidth: float) -> Response:
     return first * DELAY + (1 + np.float32(radius**2) * DELAY**2)
 
 
-def _tilt(slope: float) -> Array:
-    """Gain (TRANSFORM / 2 + 1,) of `slope` dB per octave around 500 Hz."""
-    frequency = np.linspace(0, SAMPLE_RATE / 2, TRANSFORM // 2 + 1)
-    octaves = np.log2(np.maximum(frequency, 100) / 500)
-    return np.asarray(10 ** (slope * octaves / 20), dtype=np.float32)
+def _tilt(slope: float, bins: int, *, centre: float) -> Array:
+    """Gain (bins,) up to half the sample rate, of `slope` dB per octave around `centre` hertz."""
+    frequency = np.linspace(0, SAMPLE_RATE / 2, bins)
+    octaves = np.log2(np.maximum(frequency, 100) / centre)
+    return np.asarray(10 ** (slope * octaves / 20))
 
 
 def _frication(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -71,8 +72,8 @@ class HiCMAE(nn.Module):
         return PretrainingOutput(
             video=self.video_decoder(video_tokens, video_skips, video_mask),
             audio=self.audio_decoder(audio_tokens, audio_skips, audio_mask),
-            video_layers={layer: video_taps[layer].mean(1) for layer in contrast_layers},
-            audio_layers={layer: audio_taps[layer].mean(1) for layer in contrast_layers},
+            video_layers=_means(video_taps, contrast_layers),
+            audio_layers=_means(audio_taps, contrast_layers),
         )
 
     def features(self, video: Tensor, audio: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
@@ -89,7 +90,9 @@ class HiCMAE(nn.Module):
         layers = self.architecture.contrast_layers
         _, videos = self.video_encoder(video, None, layers)
         _, audios = self.audio_encoder(audio, None, layers)
-        return (
-            {layer: tokens.mean(1) for layer, tokens in videos.items()},
-            {layer: tokens.mean(1) for layer, tokens in audios.items()},
-        )
+        return _means(videos, layers), _means(audios, layers)
+
+
+def _means(taps: Mapping[int, Tensor], layers: Sequence[int]) -> dict[int, Tensor]:
+    """For each of the layers, the mean (B, C) of its tokens (B, N, C)."""
+    return {layer: taps[layer].mean(1) for layer in layers}

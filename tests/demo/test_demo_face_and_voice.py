@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from torchmetrics.functional import spearman_corrcoef
 
 from hicmae.demo.common_causes import speaker_of
 from hicmae.demo.face import face_traits, render_face
@@ -90,8 +92,7 @@ def test_emotions_move_the_face_differently() -> None:
 
 
 def rank_correlation(first: list[float], second: list[float]) -> float:
-    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(spearman_corrcoef(torch.tensor(first), torch.tensor(second)))
 
 
 def test_large_heads_speak_low_and_grey_hair_speaks_dull() -> None:
